@@ -1,0 +1,47 @@
+# Each target installs what it misses and says what it does.
+
+CARGO ?= cargo
+NODE  := target/debug/orchestrion
+
+.PHONY: check test demo run bench build setup-run setup-test setup-check setup-clips
+
+build: setup-run ## both binaries, as tests and demo use them
+	@echo "== build: the daemon and its worker"
+	$(CARGO) build --locked --bin orchestrion --bin orchestrion-worker -p orchestrion -p orchestrion-worker
+
+check: setup-test setup-check ## every gate
+	@echo "== format"
+	$(CARGO) fmt --all --check
+	@echo "== lint, warnings denied"
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@echo "== documentation"
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+	@echo "== licences, sources, duplicates"
+	$(CARGO) deny --offline --all-features check licenses bans sources
+
+test: setup-test build ## every test
+	@echo "== tests"
+	$(CARGO) test --locked --workspace
+
+demo: build setup-clips ## a live stream through the node, on this machine
+	@packaging/demo.sh $(NODE)
+
+run: build ## the daemon on its defaults
+	$(NODE) run
+
+bench: setup-test setup-clips ## benchmarks beside ffmpeg; minutes
+	@echo "== bench: release build"
+	$(CARGO) build --locked --release --bin orchestrion --bin orchestrion-worker -p orchestrion -p orchestrion-worker
+	$(CARGO) bench --locked
+
+setup-run:
+	@./setup.sh run
+
+setup-test:
+	@./setup.sh test
+
+setup-check:
+	@./setup.sh check
+
+setup-clips:
+	@./setup.sh clips

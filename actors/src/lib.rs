@@ -1,0 +1,33 @@
+//! Who owns which state: one file per actor, its messages beside it.
+//!
+//! Doors reach actors through fronts (cheap clones that hold a permit pool and the current address); actors reach the work
+//! through `host`. No sockets of peers, no media, no protobuf decoding here.
+
+pub mod arbiters;
+pub mod attempt;
+pub mod body;
+pub mod capability_broadcaster;
+pub mod death;
+pub mod device_worker;
+pub mod failure;
+pub mod published;
+pub mod segment_store;
+pub mod session_manager;
+pub mod slots;
+pub mod supervisor;
+pub mod transcode_session;
+pub mod tries;
+pub mod worker_registry;
+
+#[cfg(test)]
+fn test_metrics() -> std::sync::Arc<telemetry::metrics::Metrics> {
+    let options = telemetry::metrics::MetricsOptions {
+        node_id: "test".into(),
+        node_type: telemetry::metrics::NodeType::Orchestrator,
+        version: "0".into(),
+        runtime: "test".into(),
+        per_stream: false,
+        client_ip: false,
+    };
+    std::sync::Arc::new(telemetry::metrics::Metrics::new(&options).expect("the table is sound"))
+}

@@ -1,0 +1,171 @@
+//! Session slots: how many streams run at once, and whose they are.
+//!
+//! A slot is a guard that gives itself back when dropped. Doors read the facts here without a message.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use protocol::address::Address;
+use serde::{Serialize, Serializer};
+use telemetry::metrics::{GaugeGuard, Metrics};
+
+/// Who holds a slot. Off-chain all gateways share the zero address, so the peer's IP tells them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct Customer {
+    /// Account of the gateway; zero off-chain.
+    #[serde(serialize_with = "as_text")]
+    pub sender: Address,
+    /// IP address of the peer.
+    pub peer: IpAddr,
+}
+
+fn as_text<S: Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(address)
+}
+
+/// The pool of session slots.
+pub struct Slots {
+    max: AtomicUsize,
+    used: AtomicUsize,
+    draining: AtomicBool,
+    customers: Mutex<HashMap<Customer, usize>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Slots {
+    /// A pool of `max` slots.
+    pub fn new(max: usize, metrics: Arc<Metrics>) -> Arc<Self> {
+        metrics.node.set_max_sessions(u32::try_from(max).unwrap_or(u32::MAX));
+        Arc::new(Self {
+            max: AtomicUsize::new(max),
+            used: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            customers: Mutex::default(),
+            metrics,
+        })
+    }
+
+    /// Takes a slot, or `None` when all are taken or the node drains.
+    pub fn take(self: &Arc<Self>, customer: Customer) -> Option<Slot> {
+        if self.is_draining() {
+            return None;
+        }
+        let max = self.max();
+        self.used
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+                (used < max).then_some(used + 1)
+            })
+            .ok()?;
+        *self.customers.lock().entry(customer).or_insert(0) += 1;
+        Some(Slot {
+            pool: Arc::clone(self),
+            customer,
+            _gauge: self.metrics.node.session(),
+        })
+    }
+
+    /// Slots in all.
+    pub fn max(&self) -> usize {
+        self.max.load(Ordering::Acquire)
+    }
+
+    /// Slots taken.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Acquire)
+    }
+
+    /// Changes the limit; running sessions above it go on.
+    pub fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Release);
+        self.metrics
+            .node
+            .set_max_sessions(u32::try_from(max).unwrap_or(u32::MAX));
+    }
+
+    /// True when the node takes no new streams.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Starts or ends draining.
+    pub fn set_draining(&self, draining: bool) {
+        self.draining.store(draining, Ordering::Release);
+    }
+
+    /// Whether discovery must answer "capped" to this customer: full or draining, and no stream of theirs runs.
+    pub fn refuses(&self, customer: &Customer) -> bool {
+        (self.is_draining() || self.used() >= self.max())
+            && !self.customers.lock().contains_key(customer)
+    }
+}
+
+/// One taken slot.
+pub struct Slot {
+    pool: Arc<Slots>,
+    customer: Customer,
+    _gauge: GaugeGuard,
+}
+
+impl Slot {
+    /// Whose slot this is.
+    pub fn customer(&self) -> Customer {
+        self.customer
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.pool.used.fetch_sub(1, Ordering::AcqRel);
+        let mut customers = self.pool.customers.lock();
+        if let Some(count) = customers.get_mut(&self.customer) {
+            *count -= 1;
+            if *count == 0 {
+                customers.remove(&self.customer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn customer(last: u8) -> Customer {
+        Customer {
+            sender: Address::ZERO,
+            peer: IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)),
+        }
+    }
+
+    #[test]
+    fn a_dropped_slot_comes_back() {
+        let slots = Slots::new(1, crate::test_metrics());
+        let slot = slots.take(customer(1)).expect("free");
+        assert!(slots.take(customer(2)).is_none());
+        drop(slot);
+        assert!(slots.take(customer(2)).is_some());
+    }
+
+    #[test]
+    fn at_capacity_only_customers_with_a_stream_are_served() {
+        let slots = Slots::new(1, crate::test_metrics());
+        let _slot = slots.take(customer(1)).expect("free");
+        assert!(!slots.refuses(&customer(1)));
+        assert!(slots.refuses(&customer(2)));
+    }
+
+    #[test]
+    fn draining_admits_nobody_new() {
+        let slots = Slots::new(2, crate::test_metrics());
+        let _slot = slots.take(customer(1)).expect("free");
+        slots.set_draining(true);
+        assert!(slots.take(customer(2)).is_none());
+        assert!(slots.refuses(&customer(2)));
+        assert!(!slots.refuses(&customer(1)));
+    }
+}

@@ -1,0 +1,124 @@
+//! The life of one job on its thread: start, input, finish, answer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+
+use bytes::Bytes;
+
+use super::reports::{Progress, Reports};
+use super::{Outcome, RunningJob, WorkHandler};
+use crate::frame::{FrameError, MAX_REPORT_PAYLOAD};
+use crate::job::{Blame, JobError, JobId, ProbeJob, SegmentJob};
+use crate::message::Report;
+
+/// What is to be done.
+#[derive(Debug)]
+pub(super) enum Task {
+    Segment(SegmentJob),
+    Probe(ProbeJob),
+}
+
+/// What the control loop hands on.
+#[derive(Debug)]
+pub(super) enum Feed {
+    Input(Bytes),
+    End,
+}
+
+/// Where a job finds its input.
+pub(super) struct Inbox {
+    pub(super) feed: Receiver<Feed>,
+    pub(super) cancelled: Arc<AtomicBool>,
+}
+
+impl Inbox {
+    /// `None` once the job was cancelled.
+    fn next(&self) -> Option<Feed> {
+        let feed = self.feed.recv().ok()?;
+        (!self.cancelled()).then_some(feed)
+    }
+
+    fn cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+/// Runs the job and reports its end, also when the job panics. A cancelled job says nothing.
+pub(super) fn run(
+    handler: &dyn WorkHandler,
+    reports: &Reports,
+    job: JobId,
+    task: Task,
+    inbox: Inbox,
+) -> Result<(), FrameError> {
+    let work = || work(handler, reports, job, task, &inbox);
+    let answer = catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(failure("the job's code panicked".into())));
+    match answer {
+        _ if inbox.cancelled() => Ok(()),
+        Ok(None) => Ok(()),
+        Ok(Some(outcome)) => publish(reports, job, outcome),
+        Err(error) => reports.send(&Report::Failed { job, error }, &[]),
+    }
+}
+
+/// `None` when the job was cancelled.
+fn work(
+    handler: &dyn WorkHandler,
+    reports: &Reports,
+    job: JobId,
+    task: Task,
+    inbox: &Inbox,
+) -> Result<Option<Outcome>, JobError> {
+    let progress = Progress::new(reports.clone(), job);
+    let mut running: Box<dyn RunningJob> = match task {
+        Task::Segment(spec) => handler.segment(spec, progress)?,
+        Task::Probe(spec) => handler.probe(spec, progress)?,
+    };
+    loop {
+        match inbox.next() {
+            Some(Feed::Input(bytes)) => {
+                running.push(&bytes)?;
+                let taken = Report::Taken {
+                    job,
+                    bytes: bytes.len() as u64,
+                };
+                reports
+                    .send(&taken, &[])
+                    .map_err(|error| failure(error.to_string()))?;
+            }
+            Some(Feed::End) => return running.finish().map(Some),
+            None => return Ok(None),
+        }
+    }
+}
+
+fn publish(reports: &Reports, job: JobId, outcome: Outcome) -> Result<(), FrameError> {
+    match outcome {
+        Outcome::Transcoded(renditions, stats) => {
+            let longest = renditions.iter().map(|(_, bytes)| bytes.len()).max();
+            if longest.is_some_and(|longest| longest > MAX_REPORT_PAYLOAD) {
+                let error = failure("a rendition is too long for the link".into());
+                return reports.send(&Report::Failed { job, error }, &[]);
+            }
+            for (rendition, bytes) in renditions {
+                reports.send(&Report::Rendition { job, rendition }, &bytes)?;
+            }
+            reports.send(&Report::Done { job, stats }, &[])
+        }
+        Outcome::Probed(report, thumbnails) => {
+            reports.send(&Report::Probed { job, report }, &thumbnails)
+        }
+    }
+}
+
+/// A failure of this process, not of the segment.
+fn failure(detail: String) -> JobError {
+    JobError {
+        text: "TranscoderStopped".into(),
+        detail,
+        blame: Blame::Worker,
+    }
+}

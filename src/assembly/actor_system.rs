@@ -1,0 +1,237 @@
+//! The thread that actors live on: supervisor, registries and the operator port; stream actors get arbiters of their own.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use actix::Actor;
+use actors::arbiters::Arbiters;
+use actors::body::BodyBudget;
+use actors::capability_broadcaster::{Broadcast, CapabilityBroadcaster, SetCapabilities};
+use actors::segment_store::SegmentStore;
+use actors::session_manager::{SessionManager, Sessions};
+use actors::slots::Slots;
+use actors::supervisor::{AddrCell, Factory, Fatal, StopSupervising, Supervise, Supervisor};
+use actors::worker_registry::{WorkerRegistry, Workers};
+use host::job::EncoderSettings;
+use host::process::WorkerLauncher;
+use protocol::capabilities::Capability;
+use telemetry::Metrics;
+use tokio::sync::{oneshot, watch};
+
+use super::{StartError, selftest};
+
+/// What the actors are made with.
+pub struct ActorSetup {
+    /// Starts worker processes.
+    pub launcher: Arc<WorkerLauncher>,
+    /// Devices and how their encoders are set.
+    pub devices: Vec<EncoderSettings>,
+    /// Session slots.
+    pub slots: Arc<Slots>,
+    /// Where renditions wait.
+    pub store: SegmentStore,
+    /// The published answer to discovery.
+    pub broadcast: Broadcast,
+    /// Where events are counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The running actors, as the rest of the node sees them.
+pub struct ActorSystem {
+    /// How doors reach sessions.
+    pub sessions: Sessions,
+    /// How others reach workers.
+    pub workers: Workers,
+    /// The stream arbiters, for liveness.
+    pub arbiters: Arbiters,
+    broadcaster: AddrCell<CapabilityBroadcaster>,
+    fatal: watch::Receiver<Option<Fatal>>,
+    supervisor: actix::Addr<Supervisor>,
+    system: actix_rt::System,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ActorSystem {
+    /// Starts the thread and every singleton actor.
+    pub async fn start(setup: ActorSetup) -> std::io::Result<Self> {
+        let (tell, started) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name("actors".into())
+            .spawn(move || {
+                let system = actix_rt::System::new();
+                let running = system.block_on(async { assemble(setup) });
+                // The other end waits for this; if it has gone, the system ends with it.
+                if tell.send(running).is_ok()
+                    && let Err(error) = system.run()
+                {
+                    tracing::error!(%error, "actor system ended with an error");
+                }
+            })?;
+        let mut running = started
+            .await
+            .map_err(|_| std::io::Error::other("the actor thread ended while starting"))?;
+        running.thread = Some(thread);
+        Ok(running)
+    }
+
+    /// Tests what the machine can transcode, on the actor thread: H.264 now, the rest while the node already serves.
+    ///
+    /// # Errors
+    /// [`StartError::SelfTest`] when H.264 fails: the node could do nothing.
+    pub async fn test_devices(&self, budget: &BodyBudget, hevc: Option<bool>) -> Result<(), StartError> {
+        let (tell, tested) = oneshot::channel();
+        let (workers, budget) = (self.workers.clone(), budget.clone());
+        let broadcaster = Arc::clone(&self.broadcaster);
+        self.spawn(async move {
+            let h264 = selftest::h264(&workers, &budget).await;
+            let go_on = h264.is_ok();
+            publish(&broadcaster, vec![Capability::H264]).await;
+            if tell.send(h264).is_err() || !go_on {
+                return;
+            }
+            let mut passed = selftest::optional(&workers, &budget).await;
+            if let Some(forced) = hevc {
+                passed.retain(|capability| *capability != Capability::HevcDecode);
+                passed.extend(forced.then_some(Capability::HevcDecode));
+            }
+            passed.push(Capability::H264);
+            publish(&broadcaster, passed).await;
+        });
+        tested
+            .await
+            .unwrap_or_else(|_| Err("the actor thread is gone".into()))
+            .map_err(StartError::SelfTest)
+    }
+
+    /// Runs `future` on the actor thread, where actix-web servers must live.
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.system.arbiter().spawn(future);
+    }
+
+    /// Returns when a part of the node has died too often.
+    pub async fn broken(&mut self) -> String {
+        match self.fatal.wait_for(Option::is_some).await {
+            Ok(fatal) => fatal.as_ref().map_or_else(String::new, |fatal| {
+                format!("actor {} died too often", fatal.child)
+            }),
+            Err(_) => "the supervisor is gone".into(),
+        }
+    }
+
+    /// Ends every actor. Drain first: what still runs is dropped.
+    pub async fn stop(mut self) {
+        // A supervisor that is gone restarts nothing either.
+        let _ = self.supervisor.send(StopSupervising).await;
+        self.arbiters.stop();
+        self.system.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+async fn publish(cell: &AddrCell<CapabilityBroadcaster>, tested: Vec<Capability>) {
+    let capabilities = super::capabilities(tested);
+    tracing::info!(capabilities = %capabilities.set, "advertised");
+    if let Some(broadcaster) = cell.load_full() {
+        // A broadcaster that is restarting keeps what is published.
+        let _ = broadcaster.send(SetCapabilities(capabilities)).await;
+    }
+}
+
+fn assemble(setup: ActorSetup) -> ActorSystem {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let arbiters = Arbiters::start(cores.saturating_sub(1));
+    let (tell_fatal, fatal) = watch::channel(None);
+    let supervisor = Supervisor::new(tell_fatal, Arc::clone(&setup.metrics)).start();
+
+    let registry_cell = AddrCell::default();
+    let workers = Workers::new(Arc::clone(&registry_cell), Arc::clone(&setup.metrics));
+    let manager_cell = AddrCell::default();
+    let sessions = Sessions::new(
+        Arc::clone(&manager_cell),
+        Arc::clone(&setup.slots),
+        Arc::clone(&setup.metrics),
+    );
+
+    let supervise = |name, factory| {
+        // The mailbox of an actor that has just started is empty.
+        let _ = supervisor.try_send(Supervise { name, factory });
+    };
+    supervise("worker_registry", registry_factory(&setup, &workers, registry_cell));
+    supervise(
+        "session_manager",
+        manager_factory(&setup, &workers, &sessions, &arbiters, manager_cell),
+    );
+    let broadcaster = AddrCell::default();
+    supervise(
+        "capability_broadcaster",
+        broadcaster_factory(&setup, Arc::clone(&broadcaster)),
+    );
+    ActorSystem {
+        sessions,
+        workers,
+        arbiters,
+        broadcaster,
+        fatal,
+        supervisor,
+        system: actix_rt::System::current(),
+        thread: None,
+    }
+}
+
+fn registry_factory(
+    setup: &ActorSetup,
+    workers: &Workers,
+    cell: AddrCell<WorkerRegistry>,
+) -> Factory {
+    let launcher = Arc::clone(&setup.launcher);
+    let devices = setup.devices.clone();
+    let metrics = Arc::clone(&setup.metrics);
+    let front = workers.clone();
+    Box::new(move |notice| {
+        let registry = WorkerRegistry::new(
+            Arc::clone(&launcher),
+            devices.clone(),
+            front.clone(),
+            Arc::clone(&metrics),
+            notice,
+        );
+        cell.store(Some(Arc::new(registry.start())));
+    })
+}
+
+fn manager_factory(
+    setup: &ActorSetup,
+    workers: &Workers,
+    sessions: &Sessions,
+    arbiters: &Arbiters,
+    cell: AddrCell<SessionManager>,
+) -> Factory {
+    let slots = Arc::clone(&setup.slots);
+    let store = setup.store.clone();
+    let metrics = Arc::clone(&setup.metrics);
+    let workers = workers.clone();
+    let list = sessions.list().clone();
+    let arbiters = arbiters.clone();
+    Box::new(move |notice| {
+        let manager = SessionManager::new(
+            Arc::clone(&slots),
+            store.clone(),
+            workers.clone(),
+            arbiters.clone(),
+            list.clone(),
+            Arc::clone(&metrics),
+            notice,
+        );
+        cell.store(Some(Arc::new(manager.start())));
+    })
+}
+
+fn broadcaster_factory(setup: &ActorSetup, cell: AddrCell<CapabilityBroadcaster>) -> Factory {
+    let broadcast = Arc::clone(&setup.broadcast);
+    Box::new(move |notice| {
+        let broadcaster = CapabilityBroadcaster::new(Arc::clone(&broadcast), notice);
+        cell.store(Some(Arc::new(broadcaster.start())));
+    })
+}

@@ -1,0 +1,123 @@
+//! Opens the public port: certificate, limits, listener.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use actors::body::BodyBudget;
+use actors::capability_broadcaster::Broadcast;
+use actors::segment_store::SegmentStore;
+use actors::session_manager::Sessions;
+use arc_swap::ArcSwap;
+use config::{Scheme, ServiceAddr, Settings};
+use protocol::Network;
+use protocol::token::TokenKey;
+use telemetry::Metrics;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::StartError;
+use crate::doors::public::{
+    FetchPolicy, PublicContext, PublicDoor, PublicLimits, Transport, bind, given_certificate, own_certificate,
+};
+
+/// What the door answers from.
+pub struct Parts {
+    /// The published answer to discovery.
+    pub broadcast: Broadcast,
+    /// Sessions.
+    pub sessions: Sessions,
+    /// Renditions.
+    pub store: SegmentStore,
+    /// Bytes of bodies.
+    pub budget: BodyBudget,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The open port.
+pub struct PublicPort {
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl PublicPort {
+    /// Binds and serves.
+    pub async fn open(settings: &Settings, parts: Parts) -> Result<Self, StartError> {
+        let listen = settings.network.listen.address.to_string();
+        let refused = |source| StartError::Public {
+            address: listen.clone(),
+            source,
+        };
+        let context = PublicContext {
+            network: Network::OffChain,
+            tokens: TokenKey::new(rand::random()),
+            broadcast: parts.broadcast,
+            sessions: parts.sessions,
+            store: parts.store,
+            budget: parts.budget,
+            metrics: parts.metrics,
+            limits: Arc::new(ArcSwap::from_pointee(limits(settings))),
+            fetch: Arc::new(ArcSwap::from_pointee(FetchPolicy::new(settings.network.segment_url_allow.clone()))),
+            trusted_proxies: settings.network.trusted_proxies.clone().into(),
+            clock: unix_ms,
+        };
+        let door = PublicDoor::new(context, transport(settings)?)?;
+        let listener = bind(&settings.network.listen.address).map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(door.serve(listener, shutdown.clone()));
+        Ok(Self {
+            address,
+            shutdown,
+            serving,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more connections, lets running requests finish, and closes.
+    pub async fn close(self) {
+        self.shutdown.cancel();
+        if let Err(error) = self.serving.await {
+            tracing::error!(%error, "public port ended with an error");
+        }
+    }
+}
+
+fn transport(settings: &Settings) -> Result<Transport, StartError> {
+    if settings.network.listen.scheme == Scheme::Http {
+        return Ok(Transport::Plain);
+    }
+    let tls = match &settings.network.tls {
+        Some(files) => given_certificate(&files.certificate, &files.key)?,
+        None => {
+            let host = match &settings.network.service {
+                ServiceAddr::Uri { host, .. } => host.as_str(),
+                ServiceAddr::None => "localhost",
+            };
+            own_certificate(&settings.program.data_dir, host, SystemTime::now())?
+        }
+    };
+    Ok(Transport::Tls(tls))
+}
+
+fn limits(settings: &Settings) -> PublicLimits {
+    PublicLimits {
+        connections: settings.limits.connections,
+        connections_per_address: settings.limits.connections_per_addr,
+        failures_per_minute: settings.limits.failures_per_minute,
+        body: settings.limits.body_timeout,
+        ..PublicLimits::default()
+    }
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

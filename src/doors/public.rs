@@ -1,0 +1,124 @@
+//! The public port: gateways and workers, over one listener.
+//!
+//! One TCP port serves gRPC, HTTP/2, HTTP/1.1 and clients that negotiate nothing; over TLS, or in plain text behind a proxy that ends
+//! TLS. Every handler decodes, asks an actor or a published fact, and encodes. Holds no state of the node's own.
+
+mod admission;
+mod certificate;
+mod connection;
+mod connections;
+mod discovery;
+mod fetch;
+mod front;
+mod gate;
+mod limits;
+mod listener;
+mod payment;
+mod peer;
+mod refused;
+mod reply;
+pub mod rpc;
+mod segment;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use actors::body::BodyBudget;
+use actors::capability_broadcaster::Broadcast;
+use actors::segment_store::SegmentStore;
+use actors::session_manager::Sessions;
+use arc_swap::ArcSwap;
+use config::Cidr;
+use protocol::Network;
+use protocol::token::TokenKey;
+use rustls::ServerConfig;
+use telemetry::Metrics;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use self::certificate::{CertificateError, given_certificate, own_certificate};
+pub use self::fetch::{FetchError, FetchPolicy};
+pub use self::limits::PublicLimits;
+pub use self::listener::bind;
+
+use self::fetch::Fetcher;
+use self::front::Services;
+use self::gate::Gate;
+
+/// What the handlers read and ask. Cheap to clone.
+#[derive(Clone)]
+pub struct PublicContext {
+    /// Whether signatures and payments count.
+    pub network: Network,
+    /// Makes and checks auth tokens.
+    pub tokens: TokenKey,
+    /// The ready answer to GetOrchestrator; also says the service URI.
+    pub broadcast: Broadcast,
+    /// Sessions and their slots.
+    pub sessions: Sessions,
+    /// Finished renditions.
+    pub store: SegmentStore,
+    /// Bytes of bodies under way.
+    pub budget: BodyBudget,
+    /// Where events are counted.
+    pub metrics: Arc<Metrics>,
+    /// Bounds; may be replaced while the node runs. Those of connections count from the next connection on.
+    pub limits: Arc<ArcSwap<PublicLimits>>,
+    /// Where segment URLs may point; may be replaced while the node runs.
+    pub fetch: Arc<ArcSwap<FetchPolicy>>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Arc<[Cidr]>,
+    /// Unix milliseconds.
+    pub clock: fn() -> u64,
+}
+
+/// How bytes travel on the listener.
+#[derive(Clone)]
+pub enum Transport {
+    /// HTTP/1.1 and HTTP/2 with prior knowledge, unencrypted.
+    Plain,
+    /// TLS 1.2 or newer.
+    Tls(Arc<ServerConfig>),
+}
+
+/// What handlers share.
+pub(super) struct Door {
+    context: PublicContext,
+    gate: Gate,
+    fetcher: Fetcher,
+}
+
+impl Door {
+    fn limits(&self) -> arc_swap::Guard<Arc<PublicLimits>> {
+        self.context.limits.load()
+    }
+}
+
+/// The public port, ready to serve.
+pub struct PublicDoor {
+    door: Arc<Door>,
+    services: Services,
+    transport: Transport,
+}
+
+impl PublicDoor {
+    /// A door that answers from `context`.
+    ///
+    /// # Errors
+    /// [`FetchError::Client`] when the HTTP client for segment URLs cannot be made.
+    pub fn new(context: PublicContext, transport: Transport) -> Result<Self, FetchError> {
+        let fetcher = Fetcher::new(Arc::clone(&context.fetch), &context.limits.load())?;
+        let gate = Gate::new(Arc::clone(&context.limits));
+        let door = Arc::new(Door { context, gate, fetcher });
+        let services = Services::new(&door);
+        Ok(Self { door, services, transport })
+    }
+
+    /// Serves `listener` until `shutdown`; then takes no more connections, lets running requests finish for
+    /// [`PublicLimits::shutdown`] and returns.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
+        listener::serve(Arc::new(self), listener, shutdown).await;
+    }
+}

@@ -1,0 +1,85 @@
+//! The gRPC service that gateways find the node by. Gateways ask once per segment of every stream, so the answer is a
+//! published snapshot with a new token in it, and no mailbox lies on the way.
+
+use std::sync::Arc;
+
+use actors::slots::Customer;
+use protocol::refusal::DiscoveryRefusal;
+use protocol::{Network, discovery, pb, texts, token};
+use telemetry::metrics::label::{self, Stage};
+use tonic::{Request, Response, Status};
+
+use super::Door;
+use super::peer::Peer;
+use super::refused::{blames_caller, discovery_reason};
+use super::rpc::orchestrator_server::Orchestrator;
+
+/// See the module.
+pub(super) struct Discovery(pub Arc<Door>);
+
+impl Discovery {
+    fn refuse(&self, peer: Peer, refusal: &DiscoveryRefusal) -> Status {
+        let context = &self.0.context;
+        let reason = match refusal {
+            DiscoveryRefusal::Capped if context.sessions.slots().is_draining() => label::Refusal::Draining,
+            other => discovery_reason(other),
+        };
+        context.metrics.video.refused(Stage::Discovery, reason);
+        if blames_caller(reason) {
+            self.0.gate.failed(peer.address);
+        }
+        tracing::debug!(clientIP = %peer.address, error = %refusal, "gateway turned away");
+        Status::unknown(refusal.wire_text())
+    }
+}
+
+#[tonic::async_trait]
+impl Orchestrator for Discovery {
+    async fn get_orchestrator(
+        &self,
+        request: Request<pb::OrchestratorRequest>,
+    ) -> Result<Response<pb::OrchestratorInfo>, Status> {
+        let context = &self.0.context;
+        context.metrics.video.discovery_request();
+        let peer = peer_of(&request)?;
+        let sender = discovery::requester(request.get_ref(), context.network)
+            .map_err(|refusal| self.refuse(peer, &refusal))?;
+        if context.network == Network::OffChain {
+            self.0.gate.unverified(peer.address);
+        }
+        // A gateway with a running stream only renews its token, and is served also when the node is full.
+        if context.sessions.slots().refuses(&Customer { sender, peer: peer.address }) {
+            return Err(self.refuse(peer, &DiscoveryRefusal::Capped));
+        }
+        let session_id = token::session_id(&rand::random::<[u8; 16]>());
+        let token = context.tokens.issue(session_id, (context.clock)());
+        Ok(Response::new(context.broadcast.load().info(token)))
+    }
+
+    async fn end_transcoding_session(
+        &self,
+        request: Request<pb::EndTranscodingSessionRequest>,
+    ) -> Result<Response<pb::EndTranscodingSessionResponse>, Status> {
+        let peer = peer_of(&request)?;
+        let Some(token) = request.into_inner().auth_token else {
+            self.0.gate.failed(peer.address);
+            return Err(Status::invalid_argument("auth_token is missing"));
+        };
+        if !self.0.context.tokens.made(&token) {
+            self.0.gate.failed(peer.address);
+            return Err(Status::unknown(texts::END_SESSION_TOKEN));
+        }
+        self.0.context.sessions.end(&token.session_id).await;
+        Ok(Response::new(pb::EndTranscodingSessionResponse {}))
+    }
+
+    async fn ping(&self, request: Request<pb::PingPong>) -> Result<Response<pb::PingPong>, Status> {
+        self.0.gate.unverified(peer_of(&request)?.address);
+        // Without an account nothing is signed.
+        Ok(Response::new(pb::PingPong { value: Vec::new() }))
+    }
+}
+
+fn peer_of<T>(request: &Request<T>) -> Result<Peer, Status> {
+    request.extensions().get::<Peer>().copied().ok_or_else(|| Status::internal("the request has no peer"))
+}

@@ -1,0 +1,163 @@
+//! `POST /segment`: a segment comes in, and the answer says where its renditions lie.
+//!
+//! The job is queued before its bytes arrive, so that decoding overlaps the upload. Once the hash is right, status 200 goes out at
+//! once and every later failure travels inside the result; a wrong hash cancels the job. A client that leaves after
+//! that does not stop the job.
+
+mod answer;
+mod intake;
+
+use std::sync::Arc;
+
+use actors::body::BodyWriter;
+use actors::failure::{Cause, SegmentFailure};
+use actors::transcode_session::{SegmentAnswer, SegmentRequest};
+use axum::body::BodyDataStream;
+use axum::extract::{Extension, Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use host::job::{Clip, SegmentJob};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http::{HeaderMap, Version};
+use protocol::refusal::Refusal;
+use protocol::segment::{SegmentCredentials, URL_CONTENT_TYPE};
+use telemetry::metrics::StreamMetrics;
+use telemetry::metrics::label::{self, Stage};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use self::answer::Pending;
+use self::intake::Pace;
+use super::admission::{self, Admitted};
+use super::peer::Peer;
+use super::refused::Refused;
+use super::{Door, reply};
+
+/// Names the maker inside renditions.
+const PROVIDER: &str = concat!("Orchestrion ", env!("CARGO_PKG_VERSION"));
+
+/// See the module.
+pub(super) async fn post(State(door): State<Arc<Door>>, Extension(peer): Extension<Peer>, request: Request) -> Response {
+    let arrived = Instant::now();
+    let (parts, body) = request.into_parts();
+    let mut body = body.into_data_stream();
+    match accept(&door, peer, &parts.headers, &mut body, arrived).await {
+        Ok(pending) => pending.response(),
+        Err(refused) => {
+            tracing::debug!(clientIP = %peer.address, error = %refused.refusal, "segment refused");
+            door.context.metrics.video.refused(Stage::Segment, refused.reason);
+            // Asked whether it may send, the client learns the answer before it does.
+            if parts.version < Version::HTTP_2 && !parts.headers.contains_key(EXPECT) {
+                drain(body, door.limits().drain);
+            }
+            reply::refusal(&refused)
+        }
+    }
+}
+
+/// Everything up to the right hash.
+async fn accept(
+    door: &Arc<Door>,
+    peer: Peer,
+    headers: &HeaderMap,
+    body: &mut BodyDataStream,
+    arrived: Instant,
+) -> Result<Pending, Refused> {
+    let admitted = admission::admit(door, peer, headers).await?;
+    let limits = door.context.limits.load_full();
+    if announced(headers).is_some_and(|bytes| bytes > limits.body_bytes as u64) {
+        return Err(Refused::body(label::Refusal::TooLarge, "the announced body is too large"));
+    }
+    let credentials = &admitted.credentials;
+    let stream = door.context.metrics.video.stream(&credentials.stream_name(), &peer.address.to_string());
+    let duration = std::time::Duration::from_millis(credentials.duration_ms.into());
+    stream.emerged(duration);
+
+    let (outcome, mut writer) = enqueue(door, &admitted, arrived).await;
+    let pace = Pace::upload(&limits, duration);
+    let hash = if is_url(headers) {
+        let url = intake::text(body, limits.text_bytes, &pace).await?;
+        fetch(door, &url, &mut writer).await?
+    } else {
+        let chunks = body.map(|chunk| chunk.map_err(|error| Refused::body(label::Refusal::Body, error.to_string())));
+        intake::take(chunks, &mut writer, &pace).await?
+    };
+    if hash != credentials.hash {
+        return Err(Refusal::Hash.into());
+    }
+    if let Some(writer) = writer {
+        writer.confirm();
+    }
+    door.gate.vouch(peer.address);
+    Ok(pending(door, admitted, outcome, &stream, arrived))
+}
+
+fn pending(
+    door: &Door,
+    admitted: Admitted,
+    outcome: Result<oneshot::Receiver<SegmentAnswer>, SegmentFailure>,
+    stream: &StreamMetrics,
+    arrived: Instant,
+) -> Pending {
+    let complete = Instant::now();
+    stream.downloaded(complete.duration_since(arrived));
+    if let Err(SegmentFailure { cause: Cause::Busy, .. }) = &outcome {
+        door.context.metrics.video.refused(Stage::Segment, label::Refusal::Busy);
+    }
+    Pending { admitted, outcome, complete, metrics: Arc::clone(&door.context.metrics) }
+}
+
+/// Queues the job; where its answer comes, and where its bytes go. A job that was not queued has no use for them.
+async fn enqueue(
+    door: &Door,
+    admitted: &Admitted,
+    arrived: Instant,
+) -> (Result<oneshot::Receiver<SegmentAnswer>, SegmentFailure>, Option<BodyWriter>) {
+    let (writer, body) = door.context.budget.body();
+    let (reply, answer) = oneshot::channel();
+    let request = SegmentRequest { spec: job(&admitted.credentials), body, arrived, reply };
+    match door.context.sessions.enqueue(&admitted.admission, request).await {
+        Ok(()) => (Ok(answer), Some(writer)),
+        Err(failure) => (Err(failure), None),
+    }
+}
+
+fn job(credentials: &SegmentCredentials) -> SegmentJob {
+    SegmentJob {
+        stream: credentials.stream_name(),
+        seq: credentials.seq,
+        profiles: credentials.profiles.clone(),
+        duration_ms: credentials.duration_ms,
+        clip: credentials.clip.map(|clip| Clip { from_ms: clip.from_ms, to_ms: clip.to_ms }),
+        provider: PROVIDER.to_owned(),
+    }
+}
+
+async fn fetch(door: &Door, url: &str, writer: &mut Option<BodyWriter>) -> Result<protocol::signature::Hash, Refused> {
+    let limits = door.context.limits.load_full();
+    let refuse = |detail: String| Refused::from(Refusal::Url(detail));
+    let fetched = async {
+        let chunks = door.fetcher.open(url, limits.redirects).await.map_err(|error| refuse(error.to_string()))?;
+        let chunks = chunks.map(|chunk| chunk.map_err(|error| refuse(error.to_string())));
+        let taken = intake::take(Box::pin(chunks), writer, &Pace::fetch(&limits)).await;
+        // To the gateway all of it is a bad request, but what is counted stays what it was.
+        taken.map_err(|refused| Refused { refusal: Refusal::Url(refused.refusal.to_string()), ..refused })
+    };
+    tokio::time::timeout(limits.fetch, Box::pin(fetched)).await.map_err(|_| refuse("it took too long".to_owned()))?
+}
+
+fn is_url(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value == URL_CONTENT_TYPE)
+}
+
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Reads and drops what an HTTP/1.1 client still sends, for a while: closing at once would reset the connection before
+/// the client has read why.
+fn drain(mut body: impl Stream<Item = Result<Bytes, axum::Error>> + Send + Unpin + 'static, time: std::time::Duration) {
+    tokio::spawn(tokio::time::timeout(time, async move { while let Some(Ok(_)) = body.next().await {} }));
+}
+

@@ -1,0 +1,13 @@
+//! Orchestrion: a Livepeer orchestrator node. `orchestrion help` lists the commands.
+
+mod assembly;
+mod commands;
+mod doors;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // One provider for every TLS end of the process. A second installation is the only failure, and harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    commands::dispatch(std::env::args_os().skip(1).collect())
+}

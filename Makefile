@@ -17,7 +17,7 @@ check: setup-test setup-check ## every gate
 	@echo "== documentation"
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 	@echo "== licences, sources, duplicates"
-	$(CARGO) deny --offline --all-features check licenses bans sources
+	$(CARGO) deny --all-features --locked check licenses bans sources
 
 test: setup-test build ## every test
 	@echo "== tests"
@@ -32,7 +32,9 @@ run: build ## the daemon on its defaults
 bench: setup-test setup-clips ## benchmarks beside ffmpeg; minutes
 	@echo "== bench: release build"
 	$(CARGO) build --locked --release --bin orchestrion --bin orchestrion-worker -p orchestrion -p orchestrion-worker
-	$(CARGO) bench --locked
+	@echo "== bench: the ladder beside ffmpeg, then the node"
+	$(CARGO) bench --locked --bench ladder
+	$(CARGO) bench --locked --bench discovery
 
 setup-run:
 	@./setup.sh run

@@ -10,6 +10,7 @@ use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actors::body::BodyBudget;
@@ -95,6 +96,7 @@ pub enum StartError {
 pub struct Node {
     actors: ActorSystem,
     slots: Arc<Slots>,
+    levels: LevelHandle,
     public: PublicPort,
     operator: OperatorPort,
     _lock: DirLock,
@@ -127,6 +129,7 @@ impl Node {
         if settings.video.test_devices {
             actors.test_devices(&budget, settings.video.hevc_decoding).await?;
         }
+        let public_open = Arc::new(AtomicBool::new(false));
         let view = View {
             node_id: node_id(),
             started,
@@ -134,13 +137,14 @@ impl Node {
             workers: actors.workers.clone(),
             arbiters: actors.arbiters.clone(),
             broadcast: Arc::clone(&broadcast),
+            public_open: Arc::clone(&public_open),
         };
         let operator = OperatorPort::open(
             &settings,
             OperatorState {
                 metrics: Arc::clone(&metrics),
                 node: Arc::new(view),
-                levels: Some(levels),
+                levels: Some(levels.clone()),
                 monitor: settings.monitoring.metrics,
             },
             &actors,
@@ -157,9 +161,11 @@ impl Node {
             },
         )
         .await?;
+        public_open.store(true, Ordering::Release);
         Ok(Self {
             actors,
             slots,
+            levels,
             public,
             operator,
             _lock: lock,
@@ -174,6 +180,15 @@ impl Node {
     /// Where its operator does.
     pub fn operator_address(&self) -> &str {
         self.operator.address()
+    }
+
+    /// Applies the options that may change while the node runs.
+    pub fn apply(&self, settings: &Settings) {
+        self.slots.set_max(settings.video.max_sessions as usize);
+        self.public.apply(settings);
+        if let Err(error) = self.levels.set_verbosity(settings.program.verbosity.into()) {
+            tracing::error!(%error, "log level was not changed");
+        }
     }
 
     /// Returns when the node cannot go on, with the reason.

@@ -1,7 +1,9 @@
 //! What a person types: one file per command. Without a command, options alone mean `run`, as the reference has it.
 
+mod bench;
 mod check;
 mod options;
+mod push;
 mod run;
 
 use std::collections::BTreeMap;
@@ -32,6 +34,8 @@ pub fn dispatch(arguments: Vec<OsString>) -> ExitCode {
         "run" => run::main(rest),
         "check" => check::main(rest),
         "options" => options::main(&rest),
+        "push" => push::main(rest),
+        "bench" => bench::main(rest),
         "help" => {
             print(HELP);
             ExitCode::SUCCESS

@@ -62,6 +62,17 @@ impl Process {
         self.link.handle.ended().is_none()
     }
 
+    /// Itself while it lives. One that has ended while it had nothing to do is counted and is gone.
+    pub fn alive(self) -> Option<Self> {
+        match self.link.handle.ended() {
+            None => Some(self),
+            Some(exit) => {
+                self.guard.ended(end_of(exit));
+                None
+            }
+        }
+    }
+
     fn job(&mut self) -> JobId {
         self.next_job += 1;
         JobId(self.next_job)
@@ -312,9 +323,14 @@ impl Run {
         if Instant::now() >= deadline {
             return Err(TryFailure::OutOfTime);
         }
-        let mut process = match slot.take().filter(Process::is_alive) {
+        let kept = slot.take();
+        let had_one = kept.is_some();
+        let mut process = match kept.and_then(Process::alive) {
             Some(process) => process,
             None => {
+                if had_one {
+                    self.entry.change(lost);
+                }
                 let fresh = self.workers.fresh_process(self.device.clone()).await;
                 fresh.map_err(TryFailure::NoProcess)?
             }

@@ -217,7 +217,7 @@ impl WorkerRegistry {
     }
 
     fn spare(&mut self, device: &Device) -> Option<Process> {
-        self.spares.remove(device).filter(Process::is_alive)
+        self.spares.remove(device).and_then(Process::alive)
     }
 
     fn launch(&self, device: &Device) -> impl Future<Output = Result<Process, String>> + 'static {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// What the link carries, seen from this package.
-const SOURCES: [&str; 2] = ["src", "../../protocol/src/profile.rs"];
+const SOURCES: [&str; 3] = ["src", "../../protocol/src/profile.rs", "../../protocol/src/segment.rs"];
 
 fn main() -> io::Result<()> {
     let mut files = Vec::new();

@@ -5,6 +5,7 @@
 
 use base64::Engine;
 use prost::Message;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Network,
@@ -33,8 +34,8 @@ pub const URL_CONTENT_TYPE: &str = "application/vnd+livepeer.uri";
 /// What stands in the legacy field `profiles`, so that peers who know only that field fail.
 const LEGACY_PROFILES: &[u8] = b"invalid";
 
-/// Part of a segment to keep, in ms relative to its first frame; 0 = open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Part of a segment to keep, in ms relative to its first video frame; 0 = open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clip {
     /// Frames before are dropped.
     pub from_ms: u64,

@@ -38,6 +38,8 @@ pub struct Parts {
 /// The open port.
 pub struct PublicPort {
     address: SocketAddr,
+    limits: Arc<ArcSwap<PublicLimits>>,
+    fetch: Arc<ArcSwap<FetchPolicy>>,
     shutdown: CancellationToken,
     serving: JoinHandle<()>,
 }
@@ -50,6 +52,8 @@ impl PublicPort {
             address: listen.clone(),
             source,
         };
+        let limits = Arc::new(ArcSwap::from_pointee(limits(settings)));
+        let fetch = Arc::new(ArcSwap::from_pointee(fetch_policy(settings)));
         let context = PublicContext {
             network: Network::OffChain,
             tokens: TokenKey::new(rand::random()),
@@ -58,8 +62,8 @@ impl PublicPort {
             store: parts.store,
             budget: parts.budget,
             metrics: parts.metrics,
-            limits: Arc::new(ArcSwap::from_pointee(limits(settings))),
-            fetch: Arc::new(ArcSwap::from_pointee(FetchPolicy::new(settings.network.segment_url_allow.clone()))),
+            limits: Arc::clone(&limits),
+            fetch: Arc::clone(&fetch),
             trusted_proxies: settings.network.trusted_proxies.clone().into(),
             clock: unix_ms,
         };
@@ -70,9 +74,17 @@ impl PublicPort {
         let serving = tokio::spawn(door.serve(listener, shutdown.clone()));
         Ok(Self {
             address,
+            limits,
+            fetch,
             shutdown,
             serving,
         })
+    }
+
+    /// Applies the options that may change while the node runs.
+    pub fn apply(&self, settings: &Settings) {
+        self.limits.store(Arc::new(limits(settings)));
+        self.fetch.store(Arc::new(fetch_policy(settings)));
     }
 
     /// Where it listens.
@@ -114,6 +126,10 @@ fn limits(settings: &Settings) -> PublicLimits {
         body: settings.limits.body_timeout,
         ..PublicLimits::default()
     }
+}
+
+fn fetch_policy(settings: &Settings) -> FetchPolicy {
+    FetchPolicy::new(settings.network.segment_url_allow.clone())
 }
 
 fn unix_ms() -> u64 {

@@ -1,6 +1,8 @@
 //! The node as its operator sees it, read from what actors publish.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actors::arbiters::Arbiters;
@@ -29,6 +31,8 @@ pub struct View {
     pub arbiters: Arbiters,
     /// What gateways are told.
     pub broadcast: Broadcast,
+    /// Whether the public port is open.
+    pub public_open: Arc<AtomicBool>,
 }
 
 impl NodeView for View {
@@ -57,6 +61,12 @@ impl NodeView for View {
 
     fn ready(&self) -> Vec<Reason> {
         let mut reasons = Vec::new();
+        if !self.public_open.load(Ordering::Acquire) {
+            reasons.push(Reason {
+                code: "starting",
+                text: "the public port is not open yet".into(),
+            });
+        }
         let slots = self.sessions.slots();
         if slots.is_draining() {
             reasons.push(Reason {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use config::{LogFormat, Settings};
+use config::{Loaded, LogFormat};
 use telemetry::log;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -19,19 +19,19 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         print(&answer(asked));
         return ExitCode::SUCCESS;
     }
-    let loaded = match config::load(arguments, &environment()) {
+    let loaded = match config::load(arguments.clone(), &environment()) {
         Ok(loaded) => loaded,
         Err(errors) => {
             eprintln!("{errors}");
             return ExitCode::from(USAGE);
         }
     };
-    let settings = loaded.settings;
-    let format = match settings.program.log_format {
+    let program = &loaded.settings.program;
+    let format = match program.log_format {
         LogFormat::Logfmt => log::Format::Logfmt,
         LogFormat::Json => log::Format::Json,
     };
-    let levels = match log::init(format, settings.program.verbosity.into()) {
+    let levels = match log::init(format, program.verbosity.into()) {
         Ok(levels) => levels,
         Err(error) => {
             eprintln!("orchestrion: {error}");
@@ -49,7 +49,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    runtime.block_on(serve(settings, levels))
+    runtime.block_on(serve(arguments, loaded, levels))
 }
 
 fn answer(asked: config::Asked) -> String {
@@ -61,10 +61,14 @@ fn answer(asked: config::Asked) -> String {
     }
 }
 
-async fn serve(settings: Settings, levels: log::LevelHandle) -> ExitCode {
+async fn serve(arguments: Vec<OsString>, mut loaded: Loaded, levels: log::LevelHandle) -> ExitCode {
     let started = std::time::Instant::now();
-    let drain = settings.limits.drain_timeout;
-    let mut node = match Node::start(settings, levels).await {
+    // Before anybody can think that the node runs: a signal while it starts is kept, not fatal.
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return refuse(&StartError::Signals(error)),
+    };
+    let mut node = match Node::start(loaded.settings.clone(), levels).await {
         Ok(node) => node,
         Err(error) => return refuse(&error),
     };
@@ -74,17 +78,19 @@ async fn serve(settings: Settings, levels: log::LevelHandle) -> ExitCode {
         ready_ms = started.elapsed().as_millis() as u64,
         "node is ready"
     );
-    let mut signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => return refuse(&StartError::Signals(error)),
-    };
-    let code = tokio::select! {
-        () = signals.stop() => ExitCode::SUCCESS,
-        reason = node.broken() => {
-            tracing::error!(reason, "the node cannot go on");
-            ExitCode::from(FAILED)
+    let code = loop {
+        tokio::select! {
+            caught = signals.next() => match caught {
+                Caught::Stop => break ExitCode::SUCCESS,
+                Caught::Reload => reload(&arguments, &mut loaded, &node),
+            },
+            reason = node.broken() => {
+                tracing::error!(reason, "the node cannot go on");
+                break ExitCode::from(FAILED);
+            }
         }
     };
+    let drain = loaded.settings.limits.drain_timeout;
     tracing::info!(grace_s = drain.as_secs(), "draining; a second signal ends at once");
     tokio::select! {
         () = node.drain(drain) => {}
@@ -94,6 +100,26 @@ async fn serve(settings: Settings, levels: log::LevelHandle) -> ExitCode {
     code
 }
 
+/// Reads the settings again and applies what may change while the node runs; a mistake changes nothing.
+fn reload(arguments: &[OsString], loaded: &mut Loaded, node: &Node) {
+    let fresh = match config::load(arguments.to_vec(), &environment()) {
+        Ok(fresh) => fresh,
+        Err(errors) => {
+            tracing::error!(%errors, "settings were not reloaded");
+            return;
+        }
+    };
+    let diff = config::reload_diff(loaded, &fresh);
+    for change in &diff.applied {
+        tracing::info!(option = change.name, before = change.before, now = change.now, "option changed");
+    }
+    for change in &diff.needs_restart {
+        tracing::warn!(option = change.name, now = change.now, "option changes at the next start only");
+    }
+    node.apply(&fresh.settings);
+    *loaded = fresh;
+}
+
 fn refuse(error: &StartError) -> ExitCode {
     tracing::error!("{error}");
     eprintln!("orchestrion: {error}");
@@ -101,6 +127,7 @@ fn refuse(error: &StartError) -> ExitCode {
 }
 
 struct Signals {
+    reload: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
@@ -108,15 +135,29 @@ struct Signals {
 impl Signals {
     fn listen() -> std::io::Result<Self> {
         Ok(Self {
+            reload: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
-    async fn stop(&mut self) {
+    async fn next(&mut self) -> Caught {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Caught::Stop,
+            _ = self.interrupt.recv() => Caught::Stop,
+            _ = self.reload.recv() => Caught::Reload,
         }
     }
+
+    async fn stop(&mut self) {
+        while self.next().await != Caught::Stop {}
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Caught {
+    /// SIGTERM or SIGINT.
+    Stop,
+    /// SIGHUP.
+    Reload,
 }

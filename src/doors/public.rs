@@ -111,9 +111,17 @@ impl PublicDoor {
     pub fn new(context: PublicContext, transport: Transport) -> Result<Self, FetchError> {
         let fetcher = Fetcher::new(Arc::clone(&context.fetch), &context.limits.load())?;
         let gate = Gate::new(Arc::clone(&context.limits));
-        let door = Arc::new(Door { context, gate, fetcher });
+        let door = Arc::new(Door {
+            context,
+            gate,
+            fetcher,
+        });
         let services = Services::new(&door);
-        Ok(Self { door, services, transport })
+        Ok(Self {
+            door,
+            services,
+            transport,
+        })
     }
 
     /// Serves `listener` until `shutdown`; then takes no more connections, lets running requests finish for

@@ -50,7 +50,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "workerMemory",
         Kind::Bytes { min: 64 << 20 },
-        "2GiB",
+        "8GiB",
         "Memory one worker process may use",
     )
     .roles(&[Role::Transcoder])

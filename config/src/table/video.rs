@@ -6,8 +6,9 @@ use crate::kind::Kind;
 const T: &[Role] = &[Role::Transcoder];
 const BOTH: &[Role] = &[Role::Orchestrator, Role::Transcoder];
 
-/// Names of the encoder's speed levels, quickest first.
+/// Names of the encoder's speed levels: ours, then x264's own, quickest first.
 pub(crate) const X264_PRESETS: &[&str] = &[
+    "balanced",
     "ultrafast",
     "superfast",
     "veryfast",
@@ -31,7 +32,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::bool("hevcDecoding", false, "Force the HEVC decode capability on or off; when absent the start-up test decides")
         .default_note("unset")
         .roles(T),
-    OptionSpec::new("x264Preset", Kind::Choice(X264_PRESETS), "medium", "Speed level of the CPU encoder; medium is what the reference uses").roles(T).ours(),
+    OptionSpec::new("x264Preset", Kind::Choice(X264_PRESETS), "balanced", "Speed level of the CPU encoder; medium is what the reference uses, balanced looks the same for less").roles(T).ours(),
     OptionSpec::new("x264Lookahead", Kind::int(0, 250), "", "Frames the CPU encoder looks ahead").default_note("the preset's").roles(T).ours(),
     OptionSpec::new("x264Threads", Kind::int(0, 128), "0", "Threads per CPU encoder; 0 lets the node choose").roles(T).ours(),
     OptionSpec::new("objectStore", Kind::AnyUrl, "", "Store to which renditions are written instead of node memory")

@@ -3,6 +3,7 @@
 //! Plain serialisable types, shared by both ends of the link; bytes of media travel beside them, never inside.
 
 use protocol::profile::VideoProfile;
+pub use protocol::segment::Clip;
 use serde::{Deserialize, Serialize};
 
 /// Number of a job on one link, chosen by the daemon, never reused on that link.
@@ -24,15 +25,6 @@ pub struct SegmentJob {
     pub clip: Option<Clip>,
     /// Text for the service provider (TS) and comment (MP4) of the outputs.
     pub provider: String,
-}
-
-/// Part of a segment, in ms relative to its first video frame (wire-video 6.4). 0 = open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Clip {
-    /// Frames before are dropped.
-    pub from_ms: u64,
-    /// Frames after are dropped.
-    pub to_ms: u64,
 }
 
 /// How the encoders of a worker are set; same for all jobs of a process.
@@ -96,11 +88,11 @@ pub struct JobStats {
     pub input_codec: String,
 }
 
-/// Why a job failed. `text` is what the gateway is told (wire-video appendix B).
+/// Why a job failed. `text` is what the gateway is told (a text that peers match).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{text}: {detail}")]
 pub struct JobError {
-    /// Text of appendix B, exact.
+    /// Text of the protocol, exact.
     pub text: String,
     /// What happened, for the log.
     pub detail: String,

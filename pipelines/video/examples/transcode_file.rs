@@ -38,7 +38,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         x264_lookahead: None,
         x264_threads: 0,
     };
-    let profiles: Vec<VideoProfile> = profiles.iter().map(|text| profile(text)).collect::<Option<_>>().ok_or("profile")?;
+    let profiles: Vec<VideoProfile> = profiles
+        .iter()
+        .map(|text| profile(text))
+        .collect::<Option<_>>()
+        .ok_or("profile")?;
     orchestrion_video::init()?;
     for seq in 0..repeat.parse::<i64>()? {
         let job = SegmentJob {
@@ -55,7 +59,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             run.push(chunk)?;
         }
         let (renditions, stats) = run.finish()?;
-        println!("{:.3} s wall, {:.3} s cpu, {stats:?}", begun.elapsed().as_secs_f64(), stats.cpu_us as f64 / 1e6);
+        println!(
+            "{:.3} s wall, {:.3} s cpu, {stats:?}",
+            begun.elapsed().as_secs_f64(),
+            stats.cpu_us as f64 / 1e6
+        );
         for (rendition, data) in renditions {
             println!("  {rendition:?} {} bytes", data.len());
             std::fs::write(format!("{prefix}{}.ts", rendition.index), data)?;

@@ -38,34 +38,63 @@ pub fn available(device: &Device) -> Available {
 
     let backend = Backend::choose(device);
     let decodes = |codec| {
-        backend.decoder(codec).is_some_and(|(parser, decoder)| exists(parser) && exists(&decoder))
+        backend
+            .decoder(codec)
+            .is_some_and(|(parser, decoder)| exists(parser) && exists(&decoder))
     };
-    let encodes = |codec| backend.encoder(codec).is_some_and(|encoder| exists(&encoder));
+    let encodes = |codec| {
+        backend
+            .encoder(codec)
+            .is_some_and(|encoder| exists(&encoder))
+    };
     let mut found = Available {
         device: !matches!((device, backend), (Device::Nvidia(_), Backend::Software)),
         ..Available::default()
     };
-    found.decoders.extend(decodes(Input::H264).then(|| "H264".to_owned()));
-    found.decoders.extend(decodes(Input::H265).then(|| "H265".to_owned()));
-    found.encoders.extend(encodes(Output::H264).then(|| "H264".to_owned()));
-    found.encoders.extend(encodes(Output::H265).then(|| "H265".to_owned()));
+    found
+        .decoders
+        .extend(decodes(Input::H264).then(|| "H264".to_owned()));
+    found
+        .decoders
+        .extend(decodes(Input::H265).then(|| "H265".to_owned()));
+    found
+        .encoders
+        .extend(encodes(Output::H264).then(|| "H264".to_owned()));
+    found
+        .encoders
+        .extend(encodes(Output::H265).then(|| "H265".to_owned()));
     found.missing = required(backend)
         .into_iter()
         .filter(|element| !exists(element))
-        .map(|element| Missing { package: package(&element).to_owned(), element })
+        .map(|element| Missing {
+            package: package(&element).to_owned(),
+            element,
+        })
         .collect();
     found
 }
 
 /// Elements of an H.264 ladder.
 fn required(backend: Backend) -> Vec<String> {
-    let mut names: Vec<String> =
-        ["appsrc", "appsink", "tee", "queue", "capsfilter", "h264parse"].map(str::to_owned).to_vec();
+    let mut names: Vec<String> = [
+        "appsrc",
+        "appsink",
+        "tee",
+        "queue",
+        "capsfilter",
+        "h264parse",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     names.push(match backend {
         Backend::Software => "videoconvertscale".to_owned(),
         Backend::Nvidia(_) => "cudaconvertscale".to_owned(),
     });
-    names.extend(backend.decoder(containers::VideoCodec::H264).map(|(_, decoder)| decoder));
+    names.extend(
+        backend
+            .decoder(containers::VideoCodec::H264)
+            .map(|(_, decoder)| decoder),
+    );
     names.extend(backend.encoder(protocol::profile::VideoCodec::H264));
     names
 }
@@ -76,7 +105,10 @@ fn exists(factory: &str) -> bool {
 
 /// The error of an element that could not be made.
 pub(crate) fn missing(factory: &str) -> VideoError {
-    VideoError::Missing { element: factory.to_owned(), package: package(factory) }
+    VideoError::Missing {
+        element: factory.to_owned(),
+        package: package(factory),
+    }
 }
 
 /// Debian package that carries an element.

@@ -22,7 +22,10 @@ impl Backend {
         match device {
             Device::Nvidia(index) if nvidia::present(*index) => Self::Nvidia(*index),
             Device::Nvidia(index) => {
-                tracing::warn!(device = index, "no nvcodec elements for this card; using the processor");
+                tracing::warn!(
+                    device = index,
+                    "no nvcodec elements for this card; using the processor"
+                );
                 Self::Software
             }
             Device::Cpu => Self::Software,
@@ -67,7 +70,11 @@ impl Backend {
         }
     }
 
-    pub(crate) fn make_encoder(self, plan: &BranchPlan, settings: &EncoderSettings) -> Result<gst::Element, VideoError> {
+    pub(crate) fn make_encoder(
+        self,
+        plan: &BranchPlan,
+        settings: &EncoderSettings,
+    ) -> Result<gst::Element, VideoError> {
         match self {
             Self::Software => software::encoder(plan, settings),
             Self::Nvidia(index) => nvidia::make_encoder(plan, index),
@@ -82,25 +89,34 @@ impl Backend {
             .field("height", cut(size.1));
         match self {
             Self::Software => caps.field("format", "I420").build(),
-            Self::Nvidia(_) => caps.field("format", "NV12").features([nvidia::MEMORY]).build(),
+            Self::Nvidia(_) => caps
+                .field("format", "NV12")
+                .features([nvidia::MEMORY])
+                .build(),
         }
     }
 }
 
 /// An element of `factory`, or which package lacks.
 pub(crate) fn make(factory: &str) -> Result<gst::Element, VideoError> {
-    gst::ElementFactory::make(factory).build().map_err(|_| crate::available::missing(factory))
+    gst::ElementFactory::make(factory)
+        .build()
+        .map_err(|_| crate::available::missing(factory))
 }
 
 /// Sets properties by their textual form, so that a value the installed version does not know is an error.
-pub(crate) fn configure(element: &gst::Element, settings: &[(&str, String)]) -> Result<(), VideoError> {
+pub(crate) fn configure(
+    element: &gst::Element,
+    settings: &[(&str, String)],
+) -> Result<(), VideoError> {
     use gst::prelude::*;
     for (name, value) in settings {
         let spec = element
             .find_property(name)
             .ok_or_else(|| VideoError::Build(format!("{}: no property {name}", element.name())))?;
-        let value = gst::glib::Value::deserialize_with_pspec(value, &spec)
-            .map_err(|_| VideoError::Build(format!("{}: {name} cannot be {value}", element.name())))?;
+        let value = gst::glib::Value::deserialize_with_pspec(value, &spec).map_err(|_| {
+            VideoError::Build(format!("{}: {name} cannot be {value}", element.name()))
+        })?;
         element.set_property_from_value(name, &value);
     }
     Ok(())

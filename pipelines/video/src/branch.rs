@@ -43,10 +43,19 @@ pub(crate) fn attach(
 ) -> Result<Option<AppSrc>, JobError> {
     // a clip with a start shifts its output to begin near zero
     let shifted = context.clip.is_some_and(|clip| clip.from_ms > 0);
-    let clock = if shifted { MediaClock::new(0) } else { context.clock };
+    let clock = if shifted {
+        MediaClock::new(0)
+    } else {
+        context.clock
+    };
     let retimed = context.plan.rate.is_some() || context.clip.is_some();
     let source = if retimed {
-        let source = AppSrc::builder().format(gst::Format::Time).max_bytes(0).max_buffers(0).build();
+        let source = AppSrc::builder()
+            .format(gst::Format::Time)
+            .block(true)
+            .max_buffers(QUEUED_FRAMES)
+            .max_bytes(0)
+            .build();
         let sink = detour(context, clock, &source);
         add_chain(context.pipeline, &[from, sink.upcast_ref()])?;
         Some(source)
@@ -57,7 +66,10 @@ pub(crate) fn attach(
     let profile = make("capsfilter")?;
     profile.set_property("caps", encoded_caps(context.plan));
     let sink = collector(context, clock);
-    add_chain(context.pipeline, &[head, encoder, &profile, sink.upcast_ref()])?;
+    add_chain(
+        context.pipeline,
+        &[head, encoder, &profile, sink.upcast_ref()],
+    )?;
     if let Some(after) = context.plan.force_key_after {
         force_key_frames(encoder, after, clock)?;
     }
@@ -79,13 +91,22 @@ fn encoded_caps(plan: &BranchPlan) -> gst::Caps {
 }
 
 fn sink(callbacks: AppSinkCallbacks) -> AppSink {
-    AppSink::builder().sync(false).async_(false).enable_last_sample(false).callbacks(callbacks).build()
+    AppSink::builder()
+        .sync(false)
+        .async_(false)
+        .enable_last_sample(false)
+        .callbacks(callbacks)
+        .build()
 }
 
-/// Takes encoded frames out of the pipeline. x264enc moves its segment by 1000 hours so that decoding
-/// times stay positive; the times are told relative to the segment.
+/// Takes encoded frames out of the pipeline. An encoder may move times together with its segment, so they
+/// are told relative to the segment.
 fn collector(context: &BranchContext<'_>, clock: MediaClock) -> AppSink {
-    let (index, shared, ended) = (context.index, Arc::clone(context.shared), Arc::clone(context.shared));
+    let (index, shared, ended) = (
+        context.index,
+        Arc::clone(context.shared),
+        Arc::clone(context.shared),
+    );
     sink(
         AppSinkCallbacks::builder()
             .new_sample(move |sink| {
@@ -101,7 +122,11 @@ fn collector(context: &BranchContext<'_>, clock: MediaClock) -> AppSink {
 
 fn encoded_unit(sample: &gst::Sample, clock: MediaClock) -> Option<AccessUnit> {
     let buffer = sample.buffer()?;
-    let start = sample.segment()?.downcast_ref::<gst::ClockTime>()?.start()?.nseconds() as i64;
+    let start = sample
+        .segment()?
+        .downcast_ref::<gst::ClockTime>()?
+        .start()?
+        .nseconds() as i64;
     let ticks = |time: gst::ClockTime| clock.to_ticks(time.nseconds() as i64 - start);
     let pts = ticks(buffer.pts()?);
     Some(AccessUnit {
@@ -115,10 +140,22 @@ fn encoded_unit(sample: &gst::Sample, clock: MediaClock) -> Option<AccessUnit> {
 /// Takes scaled frames out of the pipeline and puts the chosen ones back in through `source`.
 fn detour(context: &BranchContext<'_>, clock: MediaClock, source: &AppSrc) -> AppSink {
     let plan = context.plan;
-    let retimer = Retimer::new(plan.grid(), plan.rate, context.clip, context.cadence.frame_ticks());
+    let retimer = Retimer::new(
+        plan.grid(),
+        plan.rate,
+        context.clip,
+        context.cadence.frame_ticks(),
+    );
     let retimer = Arc::new(Mutex::new(retimer));
-    let rate = plan.rate.map_or_else(|| context.cadence.fraction(), fraction);
-    let detour = Arc::new(Detour { clock, rate, source: source.clone(), shared: Arc::clone(context.shared) });
+    let rate = plan
+        .rate
+        .map_or_else(|| context.cadence.fraction(), fraction);
+    let detour = Arc::new(Detour {
+        clock,
+        rate,
+        source: source.clone(),
+        shared: Arc::clone(context.shared),
+    });
     let (settled, rest, decoded_clock) = (Arc::clone(&retimer), Arc::clone(&detour), context.clock);
     sink(
         AppSinkCallbacks::builder()
@@ -151,7 +188,9 @@ struct Detour {
 impl Detour {
     /// Tells the encoder the format of the frames, with the frame rate they will have.
     fn describe(&self, sample: &gst::Sample) {
-        let Some(mut caps) = sample.caps_owned() else { return };
+        let Some(mut caps) = sample.caps_owned() else {
+            return;
+        };
         caps.make_mut().set("framerate", self.rate);
         if self.source.caps().as_ref() != Some(&caps) {
             self.source.set_caps(Some(&caps));
@@ -167,16 +206,11 @@ impl Detour {
             gst::FlowError::Error
         })?;
         for (mut frame, pts) in chosen {
-            while self.source.current_level_buffers() >= QUEUED_FRAMES {
-                if self.shared.stopped() || self.shared.lock().failure.is_some() {
-                    return Err(gst::FlowError::Flushing);
-                }
-                std::thread::sleep(std::time::Duration::from_millis(2));
-            }
             let buffer = frame.make_mut();
             buffer.set_pts(self.clock.to_pipeline(pts));
             buffer.set_dts(None);
             buffer.set_duration(None);
+            // waits while the encoder is behind; taking the source down ends the wait
             self.source.push_buffer(frame)?;
         }
         Ok(())
@@ -184,18 +218,27 @@ impl Detour {
 }
 
 /// Asks for a key frame whenever the time passes that of the previous forced one by `after` ticks.
-fn force_key_frames(encoder: &gst::Element, after: i64, clock: MediaClock) -> Result<(), VideoError> {
+fn force_key_frames(
+    encoder: &gst::Element,
+    after: i64,
+    clock: MediaClock,
+) -> Result<(), VideoError> {
     let lacks = |pad: &str| VideoError::Build(format!("encoder without {pad} pad"));
     let entry = encoder.static_pad("sink").ok_or_else(|| lacks("sink"))?;
     let exit = encoder.static_pad("src").ok_or_else(|| lacks("src"))?;
-    let next = Mutex::new(None);
+    let next = Mutex::new(None::<i64>);
     entry.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         if let Some(pts) = info.buffer().and_then(|buffer| buffer.pts()) {
             let ticks = clock.to_ticks(pts.nseconds() as i64);
             let mut next = next.lock();
             if next.is_none_or(|next| ticks >= next) {
                 *next = Some(ticks.saturating_add(after));
-                exit.send_event(gst_video::UpstreamForceKeyUnitEvent::builder().running_time(pts).all_headers(true).build());
+                exit.send_event(
+                    gst_video::UpstreamForceKeyUnitEvent::builder()
+                        .running_time(pts)
+                        .all_headers(true)
+                        .build(),
+                );
             }
         }
         gst::PadProbeReturn::Ok

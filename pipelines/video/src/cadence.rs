@@ -36,13 +36,21 @@ pub(crate) struct Cadence {
 impl Cadence {
     /// Measures the rate; one access unit alone, or times without order, count as 25 frames per second.
     pub(crate) fn measure(dts: &[i64]) -> Self {
-        let steps: Vec<i64> = dts.windows(2).filter_map(|w| Some(w.get(1)? - w.first()?)).collect();
+        let steps: Vec<i64> = dts
+            .windows(2)
+            .filter_map(|w| Some(w.get(1)? - w.first()?))
+            .collect();
         let mut sorted: Vec<i64> = steps.iter().copied().filter(|step| *step > 1).collect();
         sorted.sort_unstable();
-        let Some(&median) = sorted.get(sorted.len() / 2) else { return Self { num: 25, den: 1 } };
+        let Some(&median) = sorted.get(sorted.len() / 2) else {
+            return Self { num: 25, den: 1 };
+        };
         // Jitter cancels out in the mean; gaps and bursts are kept out of it.
         let (mut sum, mut count) = (0i64, 0i64);
-        for step in sorted.iter().filter(|step| **step * 2 > median && **step < median * 2) {
+        for step in sorted
+            .iter()
+            .filter(|step| **step * 2 > median && **step < median * 2)
+        {
             sum += step;
             count += 1;
         }
@@ -53,7 +61,10 @@ impl Cadence {
             .min_by(|a, b| error(*a).total_cmp(&error(*b)))
             .filter(|standard| error(*standard) < 0.01)
             .map_or_else(
-                || Self { num: ((rate * 1000.0).round() as u32).clamp(1, 1_000_000), den: 1000 },
+                || Self {
+                    num: ((rate * 1000.0).round() as u32).clamp(1, 1_000_000),
+                    den: 1000,
+                },
                 |(num, den)| Self { num, den },
             )
     }

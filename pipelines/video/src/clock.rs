@@ -1,11 +1,13 @@
 //! Times of the media (90 kHz ticks, any sign) as times of a pipeline (nanoseconds, never negative).
 //!
-//! A pipeline's time zero lies one hour before `base`, so that times before the first access unit and
-//! decoding times before the first presentation time stay representable. Exact in both directions.
+//! A pipeline's time zero lies 1001 hours before `base`, so that times before the first access unit and
+//! decoding times before the first presentation time stay representable. It is that much because encoders
+//! move everything that begins before 1000 hours to there, and then confuse moved and unmoved times when a
+//! key frame is asked for. Exact in both directions.
 
 use containers::timeline::{ns_to_ticks, ticks_to_ns};
 
-const HEADROOM: i64 = 3600 * containers::TICKS_PER_SECOND;
+const HEADROOM: i64 = 1001 * 3600 * containers::TICKS_PER_SECOND;
 
 /// Maps ticks to pipeline time and back.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +21,7 @@ impl MediaClock {
         Self { base }
     }
 
-    /// Pipeline time of `ticks`; times more than an hour before the base become zero.
+    /// Pipeline time of `ticks`; times more than 1001 hours before the base become zero.
     pub(crate) fn to_pipeline(self, ticks: i64) -> gst::ClockTime {
         let ns = ticks_to_ns(ticks.saturating_sub(self.base).saturating_add(HEADROOM));
         gst::ClockTime::from_nseconds(u64::try_from(ns).unwrap_or(0))
@@ -27,7 +29,9 @@ impl MediaClock {
 
     /// Ticks of a pipeline time in nanoseconds.
     pub(crate) fn to_ticks(self, ns: i64) -> i64 {
-        ns_to_ticks(ns).saturating_sub(HEADROOM).saturating_add(self.base)
+        ns_to_ticks(ns)
+            .saturating_sub(HEADROOM)
+            .saturating_add(self.base)
     }
 }
 

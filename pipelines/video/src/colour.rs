@@ -5,7 +5,9 @@
 
 use containers::annexb::nal_units;
 use containers::{VideoCodec, h264};
-use gst_video::{VideoColorMatrix, VideoColorPrimaries, VideoColorRange, VideoColorimetry, VideoTransferFunction};
+use gst_video::{
+    VideoColorMatrix, VideoColorPrimaries, VideoColorRange, VideoColorimetry, VideoTransferFunction,
+};
 use h264_reader::nal::sps::SeqParameterSet;
 use h264_reader::nal::{Nal, RefNal};
 
@@ -20,7 +22,9 @@ pub(crate) fn is_tagged(codec: VideoCodec, first: &[u8]) -> bool {
     }
     nal_units(first)
         .filter(|nal| h264::nal_type(nal.bytes) == Some(h264::NAL_SPS))
-        .filter_map(|nal| SeqParameterSet::from_bits(RefNal::new(nal.bytes, &[], true).rbsp_bits()).ok())
+        .filter_map(|nal| {
+            SeqParameterSet::from_bits(RefNal::new(nal.bytes, &[], true).rbsp_bits()).ok()
+        })
         .filter_map(|sps| sps.vui_parameters?.video_signal_type)
         .any(|signal| signal.video_full_range_flag || signal.colour_description.is_some())
 }
@@ -38,9 +42,17 @@ pub(crate) fn complete(told: Option<&str>, height: i32) -> String {
         _ => VideoColorRange::Range16_235,
     };
     let (matrix, transfer, primaries) = if height >= HD_LINES {
-        (VideoColorMatrix::Bt709, VideoTransferFunction::Bt709, VideoColorPrimaries::Bt709)
+        (
+            VideoColorMatrix::Bt709,
+            VideoTransferFunction::Bt709,
+            VideoColorPrimaries::Bt709,
+        )
     } else {
-        (VideoColorMatrix::Bt601, VideoTransferFunction::Bt601, VideoColorPrimaries::Smpte170m)
+        (
+            VideoColorMatrix::Bt601,
+            VideoTransferFunction::Bt601,
+            VideoColorPrimaries::Smpte170m,
+        )
     };
     VideoColorimetry::new(range, matrix, transfer, primaries).to_string()
 }

@@ -42,7 +42,11 @@ impl Head {
         if gst::ElementFactory::find(&decoder).is_none() {
             return Err(not_found());
         }
-        let media_type = if codec == VideoCodec::H265 { "video/x-h265" } else { "video/x-h264" };
+        let media_type = if codec == VideoCodec::H265 {
+            "video/x-h265"
+        } else {
+            "video/x-h264"
+        };
         let caps = gst::Caps::builder(media_type)
             .field("stream-format", "byte-stream")
             .field("alignment", "au")
@@ -57,12 +61,18 @@ impl Head {
             .build();
         let wake = Arc::clone(shared);
         source.set_callbacks(
-            gst_app::AppSrcCallbacks::builder().need_data(move |_, _| wake.poke()).build(),
+            gst_app::AppSrcCallbacks::builder()
+                .need_data(move |_, _| wake.poke())
+                .build(),
         );
         let parser = named(make(parser)?, watch::PARSER);
         let decoder = named(backend.make_decoder(&decoder)?, watch::DECODER);
         add_chain(pipeline, &[source.upcast_ref(), &parser, &decoder])?;
-        Ok(Self { source, decoder, clock })
+        Ok(Self {
+            source,
+            decoder,
+            clock,
+        })
     }
 
     /// Feeds one access unit, waiting while the decoder is behind.
@@ -73,12 +83,18 @@ impl Head {
             buffer.set_pts(self.clock.to_pipeline(unit.pts));
             buffer.set_dts(self.clock.to_pipeline(unit.dts));
         }
-        self.source.push_buffer(buffer).map(drop).map_err(|flow| refused(flow, shared))
+        self.source
+            .push_buffer(buffer)
+            .map(drop)
+            .map_err(|flow| refused(flow, shared))
     }
 
     /// Says that no access unit follows.
     pub(crate) fn end(&self, shared: &Shared) -> Result<(), JobError> {
-        self.source.end_of_stream().map(drop).map_err(|flow| refused(flow, shared))
+        self.source
+            .end_of_stream()
+            .map(drop)
+            .map_err(|flow| refused(flow, shared))
     }
 }
 
@@ -90,7 +106,12 @@ fn refused(flow: gst::FlowError, shared: &Shared) -> JobError {
 
 /// Counts decoded frames at `pad` and makes their times strictly increasing, in display order: a missing
 /// time becomes previous + frame duration, one that does not increase previous + 1 tick.
-pub(crate) fn count_and_repair(pad: &gst::Pad, cadence: Cadence, clock: MediaClock, shared: Arc<Shared>) {
+pub(crate) fn count_and_repair(
+    pad: &gst::Pad,
+    cadence: Cadence,
+    clock: MediaClock,
+    shared: Arc<Shared>,
+) {
     let times = Mutex::new(Monotonic::default());
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         if let Some(buffer) = info.buffer_mut() {
@@ -109,11 +130,16 @@ pub(crate) fn count_and_repair(pad: &gst::Pad, cadence: Cadence, clock: MediaClo
 }
 
 /// Adds elements to a pipeline and links them one after the other.
-pub(crate) fn add_chain(pipeline: &gst::Pipeline, elements: &[&gst::Element]) -> Result<(), VideoError> {
+pub(crate) fn add_chain(
+    pipeline: &gst::Pipeline,
+    elements: &[&gst::Element],
+) -> Result<(), VideoError> {
     for element in elements {
         // elements that are in the pipeline already keep their place
         if element.parent().is_none() {
-            pipeline.add(*element).map_err(|error| VideoError::Build(error.to_string()))?;
+            pipeline
+                .add(*element)
+                .map_err(|error| VideoError::Build(error.to_string()))?;
         }
     }
     gst::Element::link_many(elements).map_err(|error| VideoError::Build(error.to_string()))

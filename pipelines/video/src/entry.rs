@@ -74,7 +74,12 @@ mod tests {
 
     fn unit(parts: &[&[u8]]) -> AccessUnit {
         let data: Vec<u8> = parts.concat();
-        AccessUnit { pts: 0, dts: 0, key: h264::is_idr(&data), data: data.into() }
+        AccessUnit {
+            pts: 0,
+            dts: 0,
+            key: h264::is_idr(&data),
+            data: data.into(),
+        }
     }
 
     fn admitted(units: &[AccessUnit]) -> (Vec<usize>, bool) {
@@ -97,18 +102,27 @@ mod tests {
     #[test]
     fn a_key_frame_without_parameter_sets_is_no_entry() {
         assert_eq!(admitted(&[unit(&[&IDR]), unit(&[&SLICE])]), (vec![], true));
-        assert_eq!(admitted(&[unit(&[&SPS, &PPS, &SLICE]), unit(&[&SLICE])]), (vec![], false));
+        assert_eq!(
+            admitted(&[unit(&[&SPS, &PPS, &SLICE]), unit(&[&SLICE])]),
+            (vec![], false)
+        );
     }
 
     #[test]
     fn a_recovery_point_is_an_entry() {
-        assert_eq!(admitted(&[unit(&[&SPS, &PPS, &RECOVERY, &SLICE])]), (vec![0], true));
+        assert_eq!(
+            admitted(&[unit(&[&SPS, &PPS, &RECOVERY, &SLICE])]),
+            (vec![0], true)
+        );
     }
 
     #[test]
     fn parameter_sets_of_dropped_units_are_put_before_the_entry() {
         let mut entry = EntryPoint::default();
-        assert_eq!(entry.admit(VideoCodec::H264, unit(&[&SPS, &PPS, &SLICE])), None);
+        assert_eq!(
+            entry.admit(VideoCodec::H264, unit(&[&SPS, &PPS, &SLICE])),
+            None
+        );
         let first = entry.admit(VideoCodec::H264, unit(&[&IDR])).unwrap();
         assert_eq!(first.data, [&SPS[..], &PPS, &IDR].concat());
     }

@@ -48,10 +48,18 @@ pub(crate) mod text {
 
 /// The segment or the asked profiles are at fault.
 pub(crate) fn input(text: &str, detail: impl Into<String>) -> JobError {
-    JobError { text: text.to_owned(), detail: detail.into(), blame: Blame::Input }
+    JobError {
+        text: text.to_owned(),
+        detail: detail.into(),
+        blame: Blame::Input,
+    }
 }
 
 /// This worker or its device is at fault; the gateway may try again.
 pub(crate) fn worker(detail: impl Into<String>) -> JobError {
-    JobError { text: text::STOPPED.to_owned(), detail: detail.into(), blame: Blame::Worker }
+    JobError {
+        text: text::STOPPED.to_owned(),
+        detail: detail.into(),
+        blame: Blame::Worker,
+    }
 }

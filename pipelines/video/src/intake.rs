@@ -26,7 +26,9 @@ pub(crate) struct Intake {
 impl Intake {
     /// Takes the next bytes; returns the access units to be decoded.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Vec<AccessUnit>, JobError> {
-        self.demuxer.push(bytes, &mut self.events).map_err(unreadable)?;
+        self.demuxer
+            .push(bytes, &mut self.events)
+            .map_err(unreadable)?;
         self.sort()
     }
 
@@ -38,7 +40,8 @@ impl Intake {
 
     /// Codec of the video track.
     pub(crate) fn codec(&self) -> Result<VideoCodec, JobError> {
-        self.video.ok_or_else(|| input(text::NO_VIDEO, "no video track"))
+        self.video
+            .ok_or_else(|| input(text::NO_VIDEO, "no video track"))
     }
 
     /// What came out of the container.
@@ -55,9 +58,15 @@ impl Intake {
         } else if units == 0 {
             input(text::NO_VIDEO, "no video frames")
         } else if !self.entry.seen_key() {
-            input(text::NO_KEY_FRAME, format!("no key frame among {units} frames"))
+            input(
+                text::NO_KEY_FRAME,
+                format!("no key frame among {units} frames"),
+            )
         } else {
-            input(text::NO_VIDEO, format!("no parameter sets in {units} frames"))
+            input(
+                text::NO_VIDEO,
+                format!("no parameter sets in {units} frames"),
+            )
         }
     }
 
@@ -79,7 +88,10 @@ impl Intake {
         }
         let seconds = self.demuxer.summary().duration / TICKS_PER_SECOND;
         if seconds > MAX_SECONDS {
-            return Err(input(text::TOO_LONG, format!("{seconds} s, at most {MAX_SECONDS} s")));
+            return Err(input(
+                text::TOO_LONG,
+                format!("{seconds} s, at most {MAX_SECONDS} s"),
+            ));
         }
         Ok(units)
     }

@@ -9,7 +9,6 @@
 //! lives for one segment. Every sink collects without limit, so no branch can hold up another for good.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use containers::{AccessUnit, VideoCodec};
 use gst::prelude::*;
@@ -25,7 +24,7 @@ use crate::error::{VideoError, input, text};
 use crate::plan::BranchPlan;
 use crate::shared::{BranchOutput, Progress, Shared};
 use crate::size::output_size;
-use crate::watch;
+use crate::watch::Watcher;
 
 /// Raw frames that may wait in front of a scaler or an encoder.
 const QUEUED_FRAMES: u32 = 4;
@@ -50,7 +49,7 @@ pub(crate) struct Ladder {
     head: Head,
     shared: Arc<Shared>,
     retimed: Vec<gst_app::AppSrc>,
-    watcher: Option<JoinHandle<()>>,
+    watcher: Option<Watcher>,
 }
 
 /// What a ladder gives at its end.
@@ -73,11 +72,27 @@ impl Ladder {
         let shared = Shared::new(spec.plans.len(), progress);
         let pipeline = gst::Pipeline::new();
         let clock = MediaClock::new(spec.start);
-        let head = Head::add(&pipeline, spec.backend, spec.codec, spec.cadence, clock, &shared)?;
+        let head = Head::add(
+            &pipeline,
+            spec.backend,
+            spec.codec,
+            spec.cadence,
+            clock,
+            &shared,
+        )?;
         // from here on dropping the ladder takes the pipeline down
-        let mut ladder = Self { pipeline, head, shared, retimed: Vec::new(), watcher: None };
+        let mut ladder = Self {
+            pipeline,
+            head,
+            shared,
+            retimed: Vec::new(),
+            watcher: None,
+        };
         ladder.build(spec, clock)?;
-        ladder.watcher = Some(watch::spawn(&ladder.pipeline, Arc::clone(&ladder.shared))?);
+        ladder.watcher = Some(Watcher::start(
+            &ladder.pipeline,
+            Arc::clone(&ladder.shared),
+        )?);
         ladder
             .pipeline
             .set_state(gst::State::Playing)
@@ -91,16 +106,26 @@ impl Ladder {
         let mut groups: Vec<Group> = Vec::new();
         for asked in distinct_sizes(spec.plans) {
             let branches: Vec<usize> = (0..spec.plans.len())
-                .filter(|i| spec.plans.get(*i).is_some_and(|plan| (plan.asked, plan.limits) == asked))
+                .filter(|i| {
+                    spec.plans
+                        .get(*i)
+                        .is_some_and(|plan| (plan.asked, plan.limits) == asked)
+                })
                 .collect();
             let (scaler, filter) = (spec.backend.make_scaler()?, make("capsfilter")?);
             add_chain(&self.pipeline, &[&tee, &queue()?, &scaler, &filter])?;
-            let split = if branches.len() > 1 { Some(make("tee")?) } else { None };
+            let split = if branches.len() > 1 {
+                Some(make("tee")?)
+            } else {
+                None
+            };
             if let Some(split) = &split {
                 add_chain(&self.pipeline, &[&filter, split])?;
             }
             for index in &branches {
-                let Some(plan) = spec.plans.get(*index) else { continue };
+                let Some(plan) = spec.plans.get(*index) else {
+                    continue;
+                };
                 let from = match &split {
                     Some(split) => {
                         let queue = queue()?;
@@ -122,11 +147,18 @@ impl Ladder {
                     cadence: spec.cadence,
                     clip: spec.clip,
                 };
-                self.retimed.extend(branch::attach(&context, &from, &encoder)?);
+                self.retimed
+                    .extend(branch::attach(&context, &from, &encoder)?);
             }
-            groups.push(Group { asked: asked.0, branches, filter });
+            groups.push(Group {
+                asked: asked.0,
+                branches,
+                filter,
+            });
         }
-        let entry = tee.static_pad("sink").ok_or_else(|| VideoError::Build("tee without sink".into()))?;
+        let entry = tee
+            .static_pad("sink")
+            .ok_or_else(|| VideoError::Build("tee without sink".into()))?;
         decode::count_and_repair(&entry, spec.cadence, clock, Arc::clone(&self.shared));
         self.fix_formats(spec, &entry, groups);
         Ok(())
@@ -139,11 +171,18 @@ impl Ladder {
         let (backend, rate) = (spec.backend, spec.cadence.fraction());
         let limits: Vec<_> = spec.plans.iter().map(|plan| plan.limits).collect();
         entry.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-            let Some(gst::PadProbeData::Event(event)) = &mut info.data else { return gst::PadProbeReturn::Ok };
-            let gst::EventView::Caps(view) = event.view() else { return gst::PadProbeReturn::Ok };
+            let Some(gst::PadProbeData::Event(event)) = &mut info.data else {
+                return gst::PadProbeReturn::Ok;
+            };
+            let gst::EventView::Caps(view) = event.view() else {
+                return gst::PadProbeReturn::Ok;
+            };
             let mut caps = view.caps_owned();
             let told = |name: &str| caps.structure(0).and_then(|s| s.get::<String>(name).ok());
-            let height = caps.structure(0).and_then(|s| s.get::<i32>("height").ok()).unwrap_or(0);
+            let height = caps
+                .structure(0)
+                .and_then(|s| s.get::<i32>("height").ok())
+                .unwrap_or(0);
             let colours = colour::complete(told("colorimetry").as_deref(), height);
             {
                 let caps = caps.make_mut();
@@ -153,7 +192,7 @@ impl Ladder {
             }
             if let Err(error) = set_sizes(&shared, backend, &caps, &groups, &limits) {
                 shared.fail(error);
-                return gst::PadProbeReturn::Drop;
+                return gst::PadProbeReturn::Ok;
             }
             *event = gst::event::Caps::new(&caps);
             gst::PadProbeReturn::Ok
@@ -168,7 +207,8 @@ impl Ladder {
     /// Ends the input and waits until every branch has reached its end.
     pub(crate) fn finish(self) -> Result<LadderOutput, JobError> {
         self.head.end(&self.shared)?;
-        self.shared.wait(|state| state.branches.iter().all(|branch| branch.done))?;
+        self.shared
+            .wait(|state| state.branches.iter().all(|branch| branch.done))?;
         let mut state = self.shared.lock();
         Ok(LadderOutput {
             branches: std::mem::take(&mut state.branches),
@@ -181,14 +221,14 @@ impl Ladder {
 impl Drop for Ladder {
     fn drop(&mut self) {
         self.shared.stop();
-        // their queues first: a streaming thread may wait for room in one of them
+        if let Some(watcher) = self.watcher.take() {
+            watcher.stop();
+        }
+        // first, because a streaming thread may wait for room in one of them
         for source in &self.retimed {
             let _ = source.set_state(gst::State::Null);
         }
         let _ = self.pipeline.set_state(gst::State::Null);
-        if let Some(watcher) = self.watcher.take() {
-            let _ = watcher.join();
-        }
     }
 }
 
@@ -213,7 +253,11 @@ fn set_sizes(
     groups: &[Group],
     limits: &[crate::size::Limits],
 ) -> Result<(), JobError> {
-    let field = |name| caps.structure(0).and_then(|s| s.get::<i32>(name).ok()).and_then(|v| u32::try_from(v).ok());
+    let field = |name| {
+        caps.structure(0)
+            .and_then(|s| s.get::<i32>(name).ok())
+            .and_then(|v| u32::try_from(v).ok())
+    };
     let (Some(width), Some(height)) = (field("width"), field("height")) else {
         return Err(input(text::INVALID_DATA, "decoder told no picture size"));
     };
@@ -225,7 +269,13 @@ fn set_sizes(
         let limits = group.branches.first().and_then(|i| limits.get(*i)).copied();
         let size = limits.and_then(|limits| output_size(state.input_size, group.asked, limits));
         let size = size.ok_or_else(|| {
-            input(text::INVALID_ARGUMENT, format!("no output size for {width}x{height} asked as {:?}", group.asked))
+            input(
+                text::INVALID_ARGUMENT,
+                format!(
+                    "no output size for {width}x{height} asked as {:?}",
+                    group.asked
+                ),
+            )
         })?;
         for index in &group.branches {
             if let Some(branch) = state.branches.get_mut(*index) {

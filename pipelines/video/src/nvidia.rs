@@ -33,14 +33,24 @@ pub(crate) fn encoder(codec: &str, index: u32) -> String {
 
 /// True if everything that an H.264 ladder on this card needs is registered.
 pub(crate) fn present(index: u32) -> bool {
-    [decoder("h264", index), encoder("h264", index), "cudaconvertscale".to_owned()]
-        .iter()
-        .all(|name| gst::ElementFactory::find(name).is_some())
+    [
+        decoder("h264", index),
+        encoder("h264", index),
+        "cudaconvertscale".to_owned(),
+    ]
+    .iter()
+    .all(|name| gst::ElementFactory::find(name).is_some())
 }
 
 pub(crate) fn scaler(index: u32) -> Result<gst::Element, VideoError> {
     let element = make("cudaconvertscale")?;
-    configure(&element, &[("add-borders", "false".into()), ("cuda-device-id", index.to_string())])?;
+    configure(
+        &element,
+        &[
+            ("add-borders", "false".into()),
+            ("cuda-device-id", index.to_string()),
+        ],
+    )?;
     Ok(element)
 }
 
@@ -57,7 +67,11 @@ pub(crate) fn make_encoder(plan: &BranchPlan, index: u32) -> Result<gst::Element
 /// Encoder options of a plan. B-frames only where they were asked for by profile and the rate is fixed:
 /// the reference switches them off for frames that pass through, and by default.
 fn options(plan: &BranchPlan) -> Vec<(&'static str, String)> {
-    let b_frames = if plan.profile.is_some() && plan.rate.is_some() { plan.b_frames } else { 0 };
+    let b_frames = if plan.profile.is_some() && plan.rate.is_some() {
+        plan.b_frames
+    } else {
+        0
+    };
     let mut options = vec![
         ("gop-size", plan.key_interval.to_string()),
         ("b-frames", b_frames.to_string()),
@@ -102,25 +116,60 @@ mod tests {
     }
 
     fn value(plan: &BranchPlan, name: &str) -> Option<String> {
-        options(plan).into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+        options(plan)
+            .into_iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value)
     }
 
     #[test]
     fn only_the_first_card_has_plain_factory_names() {
-        assert_eq!((decoder("h264", 0), encoder("h264", 0)), ("nvh264dec".into(), "nvcudah264enc".into()));
-        assert_eq!((decoder("h265", 2), encoder("h265", 2)), ("nvh265device2dec".into(), "nvcudah265device2enc".into()));
+        assert_eq!(
+            (decoder("h264", 0), encoder("h264", 0)),
+            ("nvh264dec".into(), "nvcudah264enc".into())
+        );
+        assert_eq!(
+            (decoder("h265", 2), encoder("h265", 2)),
+            ("nvh265device2dec".into(), "nvcudah265device2enc".into())
+        );
     }
 
     #[test]
     fn frames_that_pass_through_are_encoded_without_b_frames() {
         assert_eq!(value(&plan(), "b-frames").as_deref(), Some("3"));
-        assert_eq!(value(&BranchPlan { rate: None, ..plan() }, "b-frames").as_deref(), Some("0"));
-        assert_eq!(value(&BranchPlan { profile: None, ..plan() }, "b-frames").as_deref(), Some("0"));
+        assert_eq!(
+            value(
+                &BranchPlan {
+                    rate: None,
+                    ..plan()
+                },
+                "b-frames"
+            )
+            .as_deref(),
+            Some("0")
+        );
+        assert_eq!(
+            value(
+                &BranchPlan {
+                    profile: None,
+                    ..plan()
+                },
+                "b-frames"
+            )
+            .as_deref(),
+            Some("0")
+        );
     }
 
     #[test]
     fn quality_is_offset_and_capped_by_the_bitrate() {
-        let asked = |crf| BranchPlan { control: RateControl::Quality { crf, cap_kbit: Some(900) }, ..plan() };
+        let asked = |crf| BranchPlan {
+            control: RateControl::Quality {
+                crf,
+                cap_kbit: Some(900),
+            },
+            ..plan()
+        };
         assert_eq!(value(&asked(30), "const-quality").as_deref(), Some("37"));
         assert_eq!(value(&asked(45), "const-quality"), None);
         assert_eq!(value(&asked(30), "max-bitrate").as_deref(), Some("900"));

@@ -23,7 +23,11 @@ pub(crate) struct Media<'a> {
 
 impl Media<'_> {
     /// The file of one rendition.
-    pub(crate) fn write(&self, plan: &BranchPlan, branch: &BranchOutput) -> Result<Bytes, JobError> {
+    pub(crate) fn write(
+        &self,
+        plan: &BranchPlan,
+        branch: &BranchOutput,
+    ) -> Result<Bytes, JobError> {
         let units = ordered(&branch.units);
         let video_codec = match plan.codec {
             protocol::profile::VideoCodec::H265 => VideoCodec::H265,
@@ -53,24 +57,35 @@ impl Media<'_> {
 
 /// Audio of the clipped part: counted from the first audio packet, as video is from its first frame.
 pub(crate) fn clip_audio(packets: &[AudioPacket], clip: Option<Clip>) -> Cow<'_, [AudioPacket]> {
-    let Some(clip) = clip else { return Cow::Borrowed(packets) };
+    let Some(clip) = clip else {
+        return Cow::Borrowed(packets);
+    };
     let mut window = Window::new(clip, (TICKS_PER_SECOND as u64, 1));
     let kept = packets.iter().filter_map(|packet| {
-        window.admit(packet.pts).map(|pts| AudioPacket { pts, data: packet.data.clone() })
+        window.admit(packet.pts).map(|pts| AudioPacket {
+            pts,
+            data: packet.data.clone(),
+        })
     });
     Cow::Owned(kept.collect())
 }
 
 /// Decoding times strictly increasing, and none after its presentation time.
 fn ordered(units: &[AccessUnit]) -> Cow<'_, [AccessUnit]> {
-    let good = units.windows(2).all(|w| matches!(w, [a, b] if a.dts < b.dts));
+    let good = units
+        .windows(2)
+        .all(|w| matches!(w, [a, b] if a.dts < b.dts));
     if good && units.iter().all(|unit| unit.dts <= unit.pts) {
         return Cow::Borrowed(units);
     }
     let mut times = containers::timeline::Monotonic::default();
     let repaired = units.iter().map(|unit| {
         let dts = times.raise(unit.dts);
-        AccessUnit { dts, pts: unit.pts.max(dts), ..unit.clone() }
+        AccessUnit {
+            dts,
+            pts: unit.pts.max(dts),
+            ..unit.clone()
+        }
     });
     Cow::Owned(repaired.collect())
 }
@@ -89,11 +104,18 @@ fn non_negative<'a>(
     }
     let units = units
         .iter()
-        .map(|unit| AccessUnit { pts: unit.pts + shift, dts: unit.dts + shift, ..unit.clone() })
+        .map(|unit| AccessUnit {
+            pts: unit.pts + shift,
+            dts: unit.dts + shift,
+            ..unit.clone()
+        })
         .collect();
     let audio = audio
         .iter()
-        .map(|packet| AudioPacket { pts: packet.pts + shift, ..packet.clone() })
+        .map(|packet| AudioPacket {
+            pts: packet.pts + shift,
+            ..packet.clone()
+        })
         .collect();
     (Cow::Owned(units), Cow::Owned(audio))
 }

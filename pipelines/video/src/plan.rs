@@ -65,7 +65,10 @@ pub struct BranchPlan {
 /// Checks everything about a job that needs no input.
 pub fn plan(job: &SegmentJob) -> Result<Vec<BranchPlan>, JobError> {
     if job.profiles.len() > MAX_OUTPUTS {
-        let detail = format!("{} renditions asked, at most {MAX_OUTPUTS}", job.profiles.len());
+        let detail = format!(
+            "{} renditions asked, at most {MAX_OUTPUTS}",
+            job.profiles.len()
+        );
         return Err(input(text::TOO_MANY_OUTPUTS, detail));
     }
     if job.profiles.is_empty() {
@@ -108,7 +111,9 @@ fn branch(profile: &VideoProfile) -> Result<BranchPlan, JobError> {
         key_interval,
         force_key_after,
         b_frames,
-        profile: (profile.codec == VideoCodec::H264).then_some(h264_profile).flatten(),
+        profile: (profile.codec == VideoCodec::H264)
+            .then_some(h264_profile)
+            .flatten(),
         format: profile.format,
     })
 }
@@ -116,15 +121,18 @@ fn branch(profile: &VideoProfile) -> Result<BranchPlan, JobError> {
 /// Longest key-frame distance in frames, and the distance in ticks at which one is forced.
 fn key_frames(profile: &VideoProfile) -> Result<(u32, Option<i64>), JobError> {
     match (profile.gop, profile.frame_rate()) {
-        (Gop::Invalid(gop), _) => {
-            Err(input(text::GOP, format!("gop {gop} of {}", profile.name)))
-        }
+        (Gop::Invalid(gop), _) => Err(input(text::GOP, format!("gop {gop} of {}", profile.name))),
         (Gop::Default, _) => Ok((DEFAULT_KEY_INTERVAL, None)),
         (Gop::IntraOnly, _) => Ok((1, None)),
         // the reference multiplies by the numerator and forgets the denominator; players see the same
         (Gop::Millis(ms), Some((num, _))) => {
             let frames = u64::from(ms) * u64::from(num) / 1000;
-            Ok((u32::try_from(frames).unwrap_or(u32::MAX / 2).clamp(1, u32::MAX / 2), None))
+            Ok((
+                u32::try_from(frames)
+                    .unwrap_or(u32::MAX / 2)
+                    .clamp(1, u32::MAX / 2),
+                None,
+            ))
         }
         (Gop::Millis(ms), None) => Ok((
             DEFAULT_KEY_INTERVAL,
@@ -134,18 +142,27 @@ fn key_frames(profile: &VideoProfile) -> Result<(u32, Option<i64>), JobError> {
 }
 
 fn rate_control(profile: &VideoProfile) -> RateControl {
-    let kbit = (profile.bitrate > 0).then(|| profile.bitrate.saturating_add(500) / 1000).map(|k| k.max(1));
+    let kbit = (profile.bitrate > 0)
+        .then(|| profile.bitrate.saturating_add(500) / 1000)
+        .map(|k| k.max(1));
     match (profile.quality, kbit) {
-        (1..=MAX_QUALITY, cap_kbit) => RateControl::Quality { crf: profile.quality, cap_kbit },
+        (1..=MAX_QUALITY, cap_kbit) => RateControl::Quality {
+            crf: profile.quality,
+            cap_kbit,
+        },
         (_, Some(kbit)) => RateControl::Constant { kbit },
-        (_, None) => RateControl::Quality { crf: DEFAULT_CRF, cap_kbit: None },
+        (_, None) => RateControl::Quality {
+            crf: DEFAULT_CRF,
+            cap_kbit: None,
+        },
     }
 }
 
 impl BranchPlan {
     /// The grid of a changed frame rate.
     pub fn grid(&self) -> Option<FrameGrid> {
-        self.rate.and_then(|(num, den)| FrameGrid::new(num, den).ok())
+        self.rate
+            .and_then(|(num, den)| FrameGrid::new(num, den).ok())
     }
 }
 

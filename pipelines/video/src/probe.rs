@@ -20,7 +20,8 @@ use crate::error::{VideoError, input, text};
 use crate::intake::Intake;
 use crate::output::codec_name;
 use crate::shared::Shared;
-use crate::{thumbnail, watch};
+use crate::thumbnail;
+use crate::watch::Watcher;
 
 /// Most thumbnails of one probe.
 const MAX_THUMBNAILS: u32 = 64;
@@ -46,7 +47,11 @@ impl ProbeRun {
     /// Makes ready for the input.
     pub fn start(job: ProbeJob) -> Result<Self, JobError> {
         crate::init()?;
-        Ok(Self { job, intake: Intake::default(), units: Vec::new() })
+        Ok(Self {
+            job,
+            intake: Intake::default(),
+            units: Vec::new(),
+        })
     }
 
     /// Takes the next bytes, cut anywhere.
@@ -58,7 +63,9 @@ impl ProbeRun {
     /// The input is complete. Returns the report and the thumbnails' RGB24 bytes, one after the other.
     pub fn finish(mut self) -> Result<(ProbeReport, Vec<u8>), JobError> {
         self.units.extend(self.intake.finish()?);
-        let Some(first) = self.units.first() else { return Err(self.intake.why_nothing()) };
+        let Some(first) = self.units.first() else {
+            return Err(self.intake.why_nothing());
+        };
         let codec = self.intake.codec()?;
         let facts = h264::find_sps(&first.data).filter(|_| codec == VideoCodec::H264);
         let mut report = ProbeReport {
@@ -67,12 +74,19 @@ impl ProbeRun {
                 _ => "mpegts".into(),
             },
             video_codec: codec_name(codec).into(),
-            video_profile: facts.as_ref().map(|sps| profile_name(sps.profile_idc).to_owned()).unwrap_or_default(),
+            video_profile: facts
+                .as_ref()
+                .map(|sps| profile_name(sps.profile_idc).to_owned())
+                .unwrap_or_default(),
             width: facts.as_ref().map_or(0, |sps| sps.width),
             height: facts.as_ref().map_or(0, |sps| sps.height),
             frames: self.units.len() as u64,
             video_pts: self.units.iter().map(|unit| unit.pts).collect(),
-            key_frames: (0u64..).zip(&self.units).filter(|(_, unit)| unit.key).map(|(i, _)| i).collect(),
+            key_frames: (0u64..)
+                .zip(&self.units)
+                .filter(|(_, unit)| unit.key)
+                .map(|(i, _)| i)
+                .collect(),
             audio_pts: self.intake.audio.iter().map(|packet| packet.pts).collect(),
             thumbnails: Vec::new(),
         };
@@ -90,32 +104,49 @@ impl ProbeRun {
 }
 
 /// Takes a pipeline down however its owner leaves.
-struct Running(gst::Pipeline, Arc<Shared>);
+struct Running {
+    pipeline: gst::Pipeline,
+    shared: Arc<Shared>,
+    watcher: Option<Watcher>,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.1.stop();
-        let _ = self.0.set_state(gst::State::Null);
+        self.shared.stop();
+        if let Some(watcher) = self.watcher.take() {
+            watcher.stop();
+        }
+        let _ = self.pipeline.set_state(gst::State::Null);
     }
 }
 
 fn decode(units: Vec<AccessUnit>, codec: VideoCodec, job: &ProbeJob) -> Result<Seen, JobError> {
-    let dts: Vec<i64> = units.iter().take(crate::cadence::SAMPLE).map(|unit| unit.dts).collect();
+    let dts: Vec<i64> = units
+        .iter()
+        .take(crate::cadence::SAMPLE)
+        .map(|unit| unit.dts)
+        .collect();
     let cadence = Cadence::measure(&dts);
     let clock = MediaClock::new(dts.first().copied().unwrap_or(0));
     let shared = Shared::new(1, Arc::new(|_| {}));
     let pipeline = gst::Pipeline::new();
     let head = Head::add(&pipeline, Backend::Software, codec, cadence, clock, &shared)?;
-    let running = Running(pipeline, Arc::clone(&shared));
+    let mut running = Running {
+        pipeline,
+        shared: Arc::clone(&shared),
+        watcher: None,
+    };
     let seen = Arc::new(Mutex::new(Seen::default()));
     let wanted = evenly_spread(units.len() as u64, job.thumbnails.min(MAX_THUMBNAILS));
     let sink = collector(&shared, &seen, wanted, job.thumbnail_width, clock);
-    add_chain(&running.0, &[&head.decoder, sink.upcast_ref()])?;
-    let entry = sink.static_pad("sink").ok_or_else(|| VideoError::Build("sink without pad".into()))?;
+    add_chain(&running.pipeline, &[&head.decoder, sink.upcast_ref()])?;
+    let entry = sink
+        .static_pad("sink")
+        .ok_or_else(|| VideoError::Build("sink without pad".into()))?;
     decode::count_and_repair(&entry, cadence, clock, Arc::clone(&shared));
-    let watcher = watch::spawn(&running.0, Arc::clone(&shared))?;
+    running.watcher = Some(Watcher::start(&running.pipeline, Arc::clone(&shared))?);
     running
-        .0
+        .pipeline
         .set_state(gst::State::Playing)
         .map_err(|error| VideoError::Build(format!("start: {error}")))?;
     let result = units
@@ -124,7 +155,6 @@ fn decode(units: Vec<AccessUnit>, codec: VideoCodec, job: &ProbeJob) -> Result<S
         .and_then(|()| head.end(&shared))
         .and_then(|()| shared.wait(|state| state.branches.iter().all(|branch| branch.done)));
     drop(running);
-    let _ = watcher.join();
     result?;
     let seen = std::mem::take(&mut *seen.lock());
     if let Some(error) = seen.failed {
@@ -139,7 +169,9 @@ fn decode(units: Vec<AccessUnit>, codec: VideoCodec, job: &ProbeJob) -> Result<S
 /// Positions of `count` pictures spread over `total`, each in the middle of its share.
 fn evenly_spread(total: u64, count: u32) -> VecDeque<u64> {
     let count = u64::from(count).min(total);
-    (0..count).map(|i| (2 * i + 1) * total / (2 * count)).collect()
+    (0..count)
+        .map(|i| (2 * i + 1) * total / (2 * count))
+        .collect()
 }
 
 fn collector(
@@ -153,9 +185,15 @@ fn collector(
     let callbacks = AppSinkCallbacks::builder()
         .new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-            let pts = sample.buffer().and_then(|buffer| buffer.pts()).ok_or(gst::FlowError::Error)?;
+            let pts = sample
+                .buffer()
+                .and_then(|buffer| buffer.pts())
+                .ok_or(gst::FlowError::Error)?;
             let mut seen = seen.lock();
-            if let Some(info) = sample.caps().and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok()) {
+            if let Some(info) = sample
+                .caps()
+                .and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok())
+            {
                 seen.size = (info.width(), info.height());
             }
             if wanted.front() == Some(&(seen.pts.len() as u64)) {
@@ -173,7 +211,13 @@ fn collector(
         })
         .eos(move |_| ended.branch_done(0))
         .build();
-    AppSink::builder().sync(false).async_(false).enable_last_sample(false).max_buffers(4).callbacks(callbacks).build()
+    AppSink::builder()
+        .sync(false)
+        .async_(false)
+        .enable_last_sample(false)
+        .max_buffers(4)
+        .callbacks(callbacks)
+        .build()
 }
 
 /// Name of an H.264 profile by its `profile_idc`.

@@ -21,11 +21,20 @@ pub(crate) struct Retimer<F> {
 impl<F: Clone> Retimer<F> {
     /// For a branch with a `grid` (or none: every frame) and a `clip` (or none: everything).
     /// `frame_ticks` is the length of the last frame.
-    pub(crate) fn new(grid: Option<FrameGrid>, rate: Option<(u32, u32)>, clip: Option<Clip>, frame_ticks: i64) -> Self {
-        let units = rate.map_or((90_000, 1), |(num, den)| (u64::from(num), u64::from(den.max(1))));
+    pub(crate) fn new(
+        grid: Option<FrameGrid>,
+        rate: Option<(u32, u32)>,
+        clip: Option<Clip>,
+        frame_ticks: i64,
+    ) -> Self {
+        let units = rate.map_or((90_000, 1), |(num, den)| {
+            (u64::from(num), u64::from(den.max(1)))
+        });
         Self {
             selector: grid.map(FrameSelector::new),
-            window: clip.filter(|clip| clip.from_ms > 0 || clip.to_ms > 0).map(|clip| Window::new(clip, units)),
+            window: clip
+                .filter(|clip| clip.from_ms > 0 || clip.to_ms > 0)
+                .map(|clip| Window::new(clip, units)),
             frame_ticks,
         }
     }
@@ -37,19 +46,26 @@ impl<F: Clone> Retimer<F> {
                 let filled = selector.push(frame, pts, self.frame_ticks)?;
                 Ok(self.settle(filled))
             }
-            None => Ok(self.admit(pts).map(|pts| (frame, pts)).into_iter().collect()),
+            None => Ok(self
+                .admit(pts)
+                .map(|pts| (frame, pts))
+                .into_iter()
+                .collect()),
         }
     }
 
     /// Settles the last frame.
     pub(crate) fn finish(&mut self) -> Result<Vec<Timed<F>>, ContainerError> {
-        let Some(selector) = &mut self.selector else { return Ok(Vec::new()) };
+        let Some(selector) = &mut self.selector else {
+            return Ok(Vec::new());
+        };
         let filled = selector.finish()?;
         Ok(self.settle(filled))
     }
 
     fn settle(&mut self, filled: Option<containers::grid::Filled<F>>) -> Vec<Timed<F>> {
-        let Some((filled, grid)) = filled.zip(self.selector.as_ref().map(FrameSelector::grid)) else {
+        let Some((filled, grid)) = filled.zip(self.selector.as_ref().map(FrameSelector::grid))
+        else {
             return Vec::new();
         };
         filled
@@ -85,7 +101,11 @@ impl Window {
             let exact = (u128::from(ms) * u128::from(num) * 2 + unit) / (unit * 2);
             i64::try_from(exact).unwrap_or(i64::MAX)
         };
-        Self { from: position(clip.from_ms), to: (clip.to_ms > 0).then(|| position(clip.to_ms)), start: None }
+        Self {
+            from: position(clip.from_ms),
+            to: (clip.to_ms > 0).then(|| position(clip.to_ms)),
+            start: None,
+        }
     }
 
     /// The position in the output, or `None` if this one is cut away. The first call sets the start.
@@ -95,7 +115,11 @@ impl Window {
         if offset < self.from || self.to.is_some_and(|to| offset > to) {
             return None;
         }
-        Some(if self.from > 0 { offset - self.from } else { position })
+        Some(if self.from > 0 {
+            offset - self.from
+        } else {
+            position
+        })
     }
 }
 
@@ -128,13 +152,20 @@ mod tests {
             ((60, 1), 120, 6000, 184_500),
         ] {
             let out = times(Some(rate), None, &segment(6000), 3000);
-            assert_eq!((out.len(), out[0], out[out.len() - 1]), (count, first, last), "{rate:?}");
+            assert_eq!(
+                (out.len(), out[0], out[out.len() - 1]),
+                (count, first, last),
+                "{rate:?}"
+            );
         }
     }
 
     #[test]
     fn a_clip_is_counted_from_the_first_frame_and_shifted_to_zero() {
-        let clip = Some(Clip { from_ms: 1000, to_ms: 1500 });
+        let clip = Some(Clip {
+            from_ms: 1000,
+            to_ms: 1500,
+        });
         let out = times(None, clip, &segment(6000), 3000);
         assert_eq!((out.len(), out[0], out[out.len() - 1]), (16, 0, 45_000));
         let out = times(Some((15, 1)), clip, &segment(6000), 3000);
@@ -143,7 +174,15 @@ mod tests {
 
     #[test]
     fn a_clip_without_start_keeps_the_timeline() {
-        let out = times(None, Some(Clip { from_ms: 0, to_ms: 100 }), &segment(6000), 3000);
+        let out = times(
+            None,
+            Some(Clip {
+                from_ms: 0,
+                to_ms: 100,
+            }),
+            &segment(6000),
+            3000,
+        );
         assert_eq!(out, [6000, 9000, 12_000, 15_000]);
     }
 }

@@ -35,14 +35,21 @@ pub struct SegmentRun {
 impl SegmentRun {
     /// Checks the job and makes ready for its input. `progress` is called with the frames decoded so far,
     /// from a streaming thread, and must not block.
-    pub fn start(job: SegmentJob, settings: &EncoderSettings, progress: Progress) -> Result<Self, JobError> {
+    pub fn start(
+        job: SegmentJob,
+        settings: &EncoderSettings,
+        progress: Progress,
+    ) -> Result<Self, JobError> {
         crate::init()?;
         let plans = plan::plan(&job)?;
         let backend = Backend::choose(&settings.device);
         for plan in &plans {
             let encoder = backend.encoder(plan.codec);
-            if !encoder.is_some_and(|factory| gst::ElementFactory::find(&factory).is_some()) {
-                return Err(input(text::NO_ENCODER, format!("no encoder for {:?}", plan.codec)));
+            if encoder.is_none_or(|factory| gst::ElementFactory::find(&factory).is_none()) {
+                return Err(input(
+                    text::NO_ENCODER,
+                    format!("no encoder for {:?}", plan.codec),
+                ));
             }
         }
         Ok(Self {
@@ -80,7 +87,9 @@ impl SegmentRun {
             }
             self.launch()?;
         }
-        let Some(ladder) = self.ladder.take() else { return Err(self.intake.why_nothing()) };
+        let Some(ladder) = self.ladder.take() else {
+            return Err(self.intake.why_nothing());
+        };
         let output = ladder.finish()?;
         let renditions = self.package(&output)?;
         let (width, height) = output.input_size;
@@ -112,11 +121,17 @@ impl SegmentRun {
         let spec = LadderSpec {
             backend: self.backend,
             codec,
-            tagged: self.gathered.first().is_some_and(|unit| colour::is_tagged(codec, &unit.data)),
+            tagged: self
+                .gathered
+                .first()
+                .is_some_and(|unit| colour::is_tagged(codec, &unit.data)),
             cadence: Cadence::measure(&dts),
             start: dts.first().copied().unwrap_or(0),
             plans: &self.plans,
-            clip: self.job.clip.filter(|clip| clip.from_ms > 0 || clip.to_ms > 0),
+            clip: self
+                .job
+                .clip
+                .filter(|clip| clip.from_ms > 0 || clip.to_ms > 0),
             settings: &self.settings,
         };
         self.ladder = Some(Ladder::start(&spec, self.progress.clone())?);
@@ -128,7 +143,10 @@ impl SegmentRun {
         if output.decoded_frames == 0 {
             return Err(input(text::INVALID_DATA, "no frame could be decoded"));
         }
-        let clip = self.job.clip.filter(|clip| clip.from_ms > 0 || clip.to_ms > 0);
+        let clip = self
+            .job
+            .clip
+            .filter(|clip| clip.from_ms > 0 || clip.to_ms > 0);
         let media = Media {
             audio_codec: self.intake.audio_codec.as_ref(),
             audio: output::clip_audio(&self.intake.audio, clip),
@@ -141,7 +159,15 @@ impl SegmentRun {
             }
             let (width, height) = branch.size;
             let frames = branch.units.len() as u64;
-            renditions.push((Rendition { index, width, height, frames }, media.write(plan, branch)?));
+            renditions.push((
+                Rendition {
+                    index,
+                    width,
+                    height,
+                    frames,
+                },
+                media.write(plan, branch)?,
+            ));
         }
         Ok(renditions)
     }

@@ -53,7 +53,9 @@ impl Shared {
             state: Mutex::new(State {
                 failure: None,
                 input_size: (0, 0),
-                branches: std::iter::repeat_with(BranchOutput::default).take(branches).collect(),
+                branches: std::iter::repeat_with(BranchOutput::default)
+                    .take(branches)
+                    .collect(),
                 moved: Instant::now(),
             }),
             changed: Condvar::new(),

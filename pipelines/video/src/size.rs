@@ -13,9 +13,18 @@ pub struct Limits {
 }
 
 /// Limits of H.264 renditions.
-pub const H264: Limits = Limits { min: (146, 50), max: (4096, 4096) };
+pub const H264: Limits = Limits {
+    min: (146, 50),
+    max: (4096, 4096),
+};
 /// Limits of H.265 renditions.
-pub const H265: Limits = Limits { min: (132, 40), max: (8192, 8192) };
+pub const H265: Limits = Limits {
+    min: (132, 40),
+    max: (8192, 8192),
+};
+
+/// Largest side that any encoder here takes, in pixels. Only pictures of an extreme shape come near.
+const MAX_SIDE: u32 = 16_384;
 
 /// Output (width, height) for an `input` size and an `asked` size, both (width, height) in pixels.
 /// `None` when the input has no area or the result would leave the range of sizes.
@@ -49,7 +58,10 @@ pub fn output_size(input: (u32, u32), asked: (u32, u32), limits: Limits) -> Opti
         (None, None) => return None,
     };
     let size = (u32::try_from(width).ok()?, u32::try_from(height).ok()?);
-    (size.0 > 0 && size.1 > 0).then_some(size)
+    (1..=MAX_SIDE)
+        .contains(&size.0)
+        .then_some(size)
+        .filter(|size| (1..=MAX_SIDE).contains(&size.1))
 }
 
 fn even(pixels: u64) -> u64 {
@@ -85,15 +97,28 @@ mod tests {
             ((1280, 720), (426, 240), (426, 240)),
             ((1280, 720), (854, 480), (854, 480)),
         ] {
-            assert_eq!(output_size(input, asked, H264), Some(expected), "{input:?} asked {asked:?}");
+            assert_eq!(
+                output_size(input, asked, H264),
+                Some(expected),
+                "{input:?} asked {asked:?}"
+            );
         }
     }
 
     #[test]
     fn limits_are_those_of_the_codec() {
         assert_eq!(output_size((1000, 1000), (10, 10), H265), Some((132, 132)));
-        assert_eq!(output_size((1000, 1000), (9000, 10), H264), Some((4096, 4096)));
+        assert_eq!(
+            output_size((1000, 1000), (9000, 10), H264),
+            Some((4096, 4096))
+        );
         assert_eq!(output_size((0, 1000), (640, 360), H264), None);
+    }
+
+    #[test]
+    fn a_shape_that_no_encoder_takes_has_no_size() {
+        assert_eq!(output_size((16, 4000), (250, 62_500), H264), None);
+        assert_eq!(output_size((8000, 16), (320, 180), H264), None);
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{TcpStream, UdpSocket};
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
 
@@ -29,7 +29,10 @@ pub(crate) fn run(walls: Vec<Wall>, forbidden: &Path) -> Findings {
         attempt("udp socket", UdpSocket::bind("127.0.0.1:0")),
         attempt("tcp connection", TcpStream::connect("127.0.0.1:9")),
         attempt("unix socket", UnixDatagram::unbound()),
-        attempt("socket pair", UnixStream::pair()),
+        attempt(
+            "tipc pair",
+            call(libc::SYS_socketpair, [libc::AF_TIPC.into(), 1, 0, 0]),
+        ),
         attempt("child process", Command::new("/bin/true").spawn()),
         attempt("fork", clone_process()),
         attempt("exec", nix::unistd::execv(c"/bin/true", &[c"true"])),

@@ -62,13 +62,20 @@ async fn a_segment_is_transcoded_inside_the_sandbox() {
     let spec = SegmentJob {
         stream: "test".into(),
         seq: 0,
-        profiles: vec![profile(146, 146, Format::MpegTs), profile(160, 160, Format::Mp4)],
+        profiles: vec![
+            profile(146, 146, Format::MpegTs),
+            profile(160, 160, Format::Mp4),
+        ],
         duration_ms: 200,
         clip: None,
         provider: "test".into(),
     };
-    send(Command::Segment { job: JOB, spec }, None).await.unwrap();
-    send(Command::Input { job: JOB }, Some(input)).await.unwrap();
+    send(Command::Segment { job: JOB, spec }, None)
+        .await
+        .unwrap();
+    send(Command::Input { job: JOB }, Some(input))
+        .await
+        .unwrap();
     send(Command::InputEnd { job: JOB }, None).await.unwrap();
     let mut renditions = Vec::new();
     let stats = loop {

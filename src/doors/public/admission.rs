@@ -36,20 +36,41 @@ impl Admitted {
 }
 
 /// Checks the two headers and takes a slot.
-pub(super) async fn admit(door: &Door, peer: Peer, headers: &HeaderMap) -> Result<Admitted, Refused> {
+pub(super) async fn admit(
+    door: &Door,
+    peer: Peer,
+    headers: &HeaderMap,
+) -> Result<Admitted, Refused> {
     let context = &door.context;
-    let value = |name| headers.get(name).map(http::HeaderValue::as_bytes).unwrap_or_default();
+    let value = |name| {
+        headers
+            .get(name)
+            .map(http::HeaderValue::as_bytes)
+            .unwrap_or_default()
+    };
     let payment = protocol::payment::decode_header(value("livepeer-payment"))?;
     let credentials = SegmentCredentials::decode_header(value("livepeer-segment"))?;
     let sender = protocol::payment::sender(&payment);
     let snapshot = context.broadcast.load_full();
     let capabilities = &snapshot.identity().capabilities;
     let token = credentials
-        .authorize(context.network, sender, capabilities, &context.tokens, (context.clock)())?
+        .authorize(
+            context.network,
+            sender,
+            capabilities,
+            &context.tokens,
+            (context.clock)(),
+        )?
         .clone();
-    let customer = Customer { sender, peer: peer.address };
+    let customer = Customer {
+        sender,
+        peer: peer.address,
+    };
     let manifest = credentials.stream_name();
-    let admitted = context.sessions.admit(&token.session_id, &manifest, customer).await;
+    let admitted = context
+        .sessions
+        .admit(&token.session_id, &manifest, customer)
+        .await;
     let admission = admitted.map_err(|refusal| Refused {
         reason: match refusal {
             Refusal::Capped if context.sessions.slots().is_draining() => label::Refusal::Draining,
@@ -57,5 +78,10 @@ pub(super) async fn admit(door: &Door, peer: Peer, headers: &HeaderMap) -> Resul
         },
         refusal,
     })?;
-    Ok(Admitted { credentials, token, snapshot, admission })
+    Ok(Admitted {
+        credentials,
+        token,
+        snapshot,
+        admission,
+    })
 }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
 };
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
@@ -66,15 +66,21 @@ pub enum CertificateError {
 ///
 /// # Errors
 /// [`CertificateError`]: it cannot be made or written.
-pub fn own_certificate(directory: &Path, host: &str, now: SystemTime) -> Result<Arc<ServerConfig>, CertificateError> {
+pub fn own_certificate(
+    directory: &Path,
+    host: &str,
+    now: SystemTime,
+) -> Result<Arc<ServerConfig>, CertificateError> {
     let (certificate, key) = (directory.join("cert.pem"), directory.join("key.pem"));
     if let Ok(found) = load(&certificate, &key)
         && serves(&found, host, now)
     {
         return Ok(tls(found));
     }
-    let (certificate_pem, key_pem) =
-        make(host, now).map_err(|source| CertificateError::Make { host: host.to_owned(), source })?;
+    let (certificate_pem, key_pem) = make(host, now).map_err(|source| CertificateError::Make {
+        host: host.to_owned(),
+        source,
+    })?;
     write(&key, &key_pem, 0o600)?;
     write(&certificate, &certificate_pem, 0o644)?;
     load(&certificate, &key).map(tls)
@@ -84,34 +90,59 @@ pub fn own_certificate(directory: &Path, host: &str, now: SystemTime) -> Result<
 ///
 /// # Errors
 /// [`CertificateError`]: a file cannot be read, or they do not belong together.
-pub fn given_certificate(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, CertificateError> {
+pub fn given_certificate(
+    certificate: &Path,
+    key: &Path,
+) -> Result<Arc<ServerConfig>, CertificateError> {
     load(certificate, key).map(tls)
 }
 
 fn load(certificate: &Path, key: &Path) -> Result<CertifiedKey, CertificateError> {
-    let unreadable = |path: &Path, reason: String| CertificateError::Read { path: path.to_owned(), reason };
+    let unreadable = |path: &Path, reason: String| CertificateError::Read {
+        path: path.to_owned(),
+        reason,
+    };
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
         .map_err(|error| unreadable(certificate, error.to_string()))?;
     if chain.is_empty() {
         return Err(unreadable(certificate, "no certificate in it".to_owned()));
     }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, error.to_string()))?;
+    let private =
+        PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, error.to_string()))?;
     Ok(CertifiedKey::from_der(chain, private, &provider())?)
 }
 
 fn serves(found: &CertifiedKey, host: &str, now: SystemTime) -> bool {
-    let Some(Ok((_, certificate))) = found.cert.first().map(|der| x509_parser::parse_x509_certificate(der)) else {
+    let Some(Ok((_, certificate))) = found
+        .cert
+        .first()
+        .map(|der| x509_parser::parse_x509_certificate(der))
+    else {
         return false;
     };
     let at = |time: SystemTime| {
-        let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        i64::try_from(seconds).ok().and_then(|seconds| ASN1Time::from_timestamp(seconds).ok())
+        let seconds = time
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        i64::try_from(seconds)
+            .ok()
+            .and_then(|seconds| ASN1Time::from_timestamp(seconds).ok())
     };
-    let valid = |time: Option<ASN1Time>| time.is_some_and(|time| certificate.validity().is_valid_at(time));
-    let named = certificate.subject_alternative_name().ok().flatten().is_some_and(|names| {
-        names.value.general_names.iter().any(|name| matches!(name, GeneralName::DNSName(name) if *name == host))
-    });
+    let valid =
+        |time: Option<ASN1Time>| time.is_some_and(|time| certificate.validity().is_valid_at(time));
+    let named = certificate
+        .subject_alternative_name()
+        .ok()
+        .flatten()
+        .is_some_and(|names| {
+            names
+                .value
+                .general_names
+                .iter()
+                .any(|name| matches!(name, GeneralName::DNSName(name) if *name == host))
+        });
     named && valid(at(now)) && valid(at(now + LEFT))
 }
 
@@ -126,7 +157,10 @@ fn make(host: &str, now: SystemTime) -> Result<(String, String), rcgen::Error> {
     // a DNS name also for an IP address, as in the reference
     params.subject_alt_names = vec![SanType::DnsName(host.try_into()?)];
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    params.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let certificate = params.self_signed(&key)?;
     Ok((certificate.pem(), key.serialize_pem()))
@@ -137,11 +171,15 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), CertificateError> {
     // a temporary file is private from its first byte on
     let written = tempfile::NamedTempFile::new_in(directory).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
-        file.as_file().set_permissions(Permissions::from_mode(mode))?;
+        file.as_file()
+            .set_permissions(Permissions::from_mode(mode))?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
     });
-    written.map_err(|source| CertificateError::Write { path: path.to_owned(), source })
+    written.map_err(|source| CertificateError::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn tls(certified: CertifiedKey) -> Arc<ServerConfig> {
@@ -212,7 +250,13 @@ mod tests {
     fn only_the_owner_may_read_the_key() {
         let directory = tempfile::tempdir().expect("directory");
         own_certificate(directory.path(), "h", SystemTime::now()).expect("made");
-        let mode = directory.path().join("key.pem").metadata().expect("there").permissions().mode();
+        let mode = directory
+            .path()
+            .join("key.pem")
+            .metadata()
+            .expect("there")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
@@ -224,10 +268,25 @@ mod tests {
         let (_, certificate) = x509_parser::parse_x509_certificate(&der).expect("der");
         assert!(certificate.is_ca());
         assert_eq!(certificate.subject().iter().count(), 0);
-        let usage = certificate.key_usage().expect("well-formed").expect("there").value;
+        let usage = certificate
+            .key_usage()
+            .expect("well-formed")
+            .expect("there")
+            .value;
         assert!(usage.digital_signature() && usage.key_cert_sign());
-        assert!(certificate.extended_key_usage().expect("well-formed").expect("there").value.server_auth);
-        let names = certificate.subject_alternative_name().expect("well-formed").expect("there").value;
+        assert!(
+            certificate
+                .extended_key_usage()
+                .expect("well-formed")
+                .expect("there")
+                .value
+                .server_auth
+        );
+        let names = certificate
+            .subject_alternative_name()
+            .expect("well-formed")
+            .expect("there")
+            .value;
         assert_eq!(names.general_names, [GeneralName::DNSName("192.0.2.7")]);
         assert!(certificate.raw_serial().len() <= 17);
     }
@@ -242,7 +301,13 @@ mod tests {
             write(&path(&format!("{name}.key")), &key, 0o600).expect("written");
         }
         assert!(given_certificate(&path("a.pem"), &path("a.key")).is_ok());
-        assert!(matches!(given_certificate(&path("a.pem"), &path("b.key")), Err(CertificateError::Unusable(_))));
-        assert!(matches!(given_certificate(&path("c.pem"), &path("a.key")), Err(CertificateError::Read { .. })));
+        assert!(matches!(
+            given_certificate(&path("a.pem"), &path("b.key")),
+            Err(CertificateError::Unusable(_))
+        ));
+        assert!(matches!(
+            given_certificate(&path("c.pem"), &path("a.key")),
+            Err(CertificateError::Read { .. })
+        ));
     }
 }

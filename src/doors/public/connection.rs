@@ -23,7 +23,12 @@ use super::limits::PublicLimits;
 use super::{PublicDoor, Transport};
 
 /// Serves a connection from `address` to its end.
-pub(super) async fn serve(public: Arc<PublicDoor>, stream: TcpStream, address: IpAddr, closing: CancellationToken) {
+pub(super) async fn serve(
+    public: Arc<PublicDoor>,
+    stream: TcpStream,
+    address: IpAddr,
+    closing: CancellationToken,
+) {
     // Without it small answers wait for acknowledgements; a socket that cannot is served all the same.
     let _ = stream.set_nodelay(true);
     let limits = public.door.context.limits.load_full();
@@ -35,21 +40,39 @@ pub(super) async fn serve(public: Arc<PublicDoor>, stream: TcpStream, address: I
                 Ok(Ok(stream)) => Box::pin(http(public, stream, address, &limits, closing)).await,
                 failed => {
                     tracing::debug!(clientIP = %address, error = ?failed.err(), "no TLS handshake");
-                    public.door.context.metrics.door.connection_refused(label::Door::Public, ConnectionRefusal::Handshake);
+                    public
+                        .door
+                        .context
+                        .metrics
+                        .door
+                        .connection_refused(label::Door::Public, ConnectionRefusal::Handshake);
                 }
             }
         }
     }
 }
 
-async fn http<S>(public: Arc<PublicDoor>, stream: S, address: IpAddr, limits: &PublicLimits, closing: CancellationToken)
-where
+async fn http<S>(
+    public: Arc<PublicDoor>,
+    stream: S,
+    address: IpAddr,
+    limits: &PublicLimits,
+    closing: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let activity = Activity::new();
-    let front = Front::new(Arc::clone(&public.door), public.services.clone(), address, Arc::clone(&activity));
+    let front = Front::new(
+        Arc::clone(&public.door),
+        public.services.clone(),
+        address,
+        Arc::clone(&activity),
+    );
     let service = service_fn(move |request| front.clone().answer(request));
-    let io = TokioIo::new(Watched { stream, activity: Arc::clone(&activity) });
+    let io = TokioIo::new(Watched {
+        stream,
+        activity: Arc::clone(&activity),
+    });
     let builder = builder(limits);
     let mut served = pin!(builder.serve_connection(io, service));
     let mut told = false;
@@ -106,7 +129,8 @@ pub(super) struct Activity {
 pub(super) struct Running(Arc<Activity>);
 
 impl Activity {
-    fn new() -> Arc<Self> {
+    /// A connection that begins now.
+    pub fn new() -> Arc<Self> {
         Arc::new(Self {
             begun: Instant::now(),
             moved: AtomicU64::new(0),
@@ -175,14 +199,22 @@ impl<S> Watched<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         self.note(read)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.note(written)
     }

@@ -45,7 +45,10 @@ impl Connections {
         }
         open.total += 1;
         open.by_address.insert(address, from_here + 1);
-        Ok(Place { connections: Arc::clone(self), address })
+        Ok(Place {
+            connections: Arc::clone(self),
+            address,
+        })
     }
 }
 
@@ -72,7 +75,11 @@ mod tests {
 
     #[test]
     fn both_limits_hold_and_places_come_back() {
-        let limits = PublicLimits { connections: 3, connections_per_address: 2, ..PublicLimits::default() };
+        let limits = PublicLimits {
+            connections: 3,
+            connections_per_address: 2,
+            ..PublicLimits::default()
+        };
         let connections = Arc::<Connections>::default();
         let admit = |last, trusted| connections.admit(address(last), trusted, &limits);
         let first = admit(1, false).ok();
@@ -85,6 +92,9 @@ mod tests {
         assert!(admit(2, false).is_ok());
         drop(first);
         assert!(admit(1, false).is_ok());
-        assert!(!connections.0.lock().by_address.contains_key(&address(2)), "nothing is kept for the gone");
+        assert!(
+            !connections.0.lock().by_address.contains_key(&address(2)),
+            "nothing is kept for the gone"
+        );
     }
 }

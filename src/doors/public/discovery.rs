@@ -21,7 +21,9 @@ impl Discovery {
     fn refuse(&self, peer: Peer, refusal: &DiscoveryRefusal) -> Status {
         let context = &self.0.context;
         let reason = match refusal {
-            DiscoveryRefusal::Capped if context.sessions.slots().is_draining() => label::Refusal::Draining,
+            DiscoveryRefusal::Capped if context.sessions.slots().is_draining() => {
+                label::Refusal::Draining
+            }
             other => discovery_reason(other),
         };
         context.metrics.video.refused(Stage::Discovery, reason);
@@ -48,7 +50,10 @@ impl Orchestrator for Discovery {
             self.0.gate.unverified(peer.address);
         }
         // A gateway with a running stream only renews its token, and is served also when the node is full.
-        if context.sessions.slots().refuses(&Customer { sender, peer: peer.address }) {
+        if context.sessions.slots().refuses(&Customer {
+            sender,
+            peer: peer.address,
+        }) {
             return Err(self.refuse(peer, &DiscoveryRefusal::Capped));
         }
         let session_id = token::session_id(&rand::random::<[u8; 16]>());
@@ -81,5 +86,9 @@ impl Orchestrator for Discovery {
 }
 
 fn peer_of<T>(request: &Request<T>) -> Result<Peer, Status> {
-    request.extensions().get::<Peer>().copied().ok_or_else(|| Status::internal("the request has no peer"))
+    request
+        .extensions()
+        .get::<Peer>()
+        .copied()
+        .ok_or_else(|| Status::internal("the request has no peer"))
 }

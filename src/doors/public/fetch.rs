@@ -28,7 +28,9 @@ pub enum FetchError {
     #[error("{0:?} is no http or https URL with a host")]
     Url(String),
     /// The address is not public.
-    #[error("{host} is at {address}, which is not public; list it in -segmentUrlAllow if it is meant to be used")]
+    #[error(
+        "{host} is at {address}, which is not public; list it in -segmentUrlAllow if it is meant to be used"
+    )]
     Forbidden {
         /// Host in the URL.
         host: String,
@@ -54,7 +56,10 @@ pub(super) struct Fetcher {
 
 impl Fetcher {
     /// A client that goes where `policy` lets it.
-    pub fn new(policy: Arc<ArcSwap<FetchPolicy>>, limits: &PublicLimits) -> Result<Self, FetchError> {
+    pub fn new(
+        policy: Arc<ArcSwap<FetchPolicy>>,
+        limits: &PublicLimits,
+    ) -> Result<Self, FetchError> {
         // The client takes the process's provider; whoever comes first installs it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
@@ -79,11 +84,18 @@ impl Fetcher {
         let mut url = Url::parse(url).map_err(|_| FetchError::Url(url.to_owned()))?;
         for _ in 0..=redirects {
             self.check(&url)?;
-            let response = self.client.get(url.clone()).send().await.map_err(FetchError::Transfer)?;
+            let response = self
+                .client
+                .get(url.clone())
+                .send()
+                .await
+                .map_err(FetchError::Transfer)?;
             match next(&url, &response)? {
                 Some(target) => url = target,
                 None if response.status() == StatusCode::OK => {
-                    return Ok(response.bytes_stream().map(|bytes| bytes.map_err(FetchError::Transfer)));
+                    return Ok(response
+                        .bytes_stream()
+                        .map(|bytes| bytes.map_err(FetchError::Transfer)));
                 }
                 None => return Err(FetchError::Status(response.status())),
             }
@@ -107,7 +119,10 @@ impl Fetcher {
         if policy.permits(None, address) {
             Ok(())
         } else {
-            Err(FetchError::Forbidden { host: address.to_string(), address: address.to_string() })
+            Err(FetchError::Forbidden {
+                host: address.to_string(),
+                address: address.to_string(),
+            })
         }
     }
 }
@@ -116,9 +131,13 @@ fn next(url: &Url, response: &Response) -> Result<Option<Url>, FetchError> {
     if !response.status().is_redirection() {
         return Ok(None);
     }
-    let Some(location) = response.headers().get(LOCATION) else { return Ok(None) };
+    let Some(location) = response.headers().get(LOCATION) else {
+        return Ok(None);
+    };
     let text = String::from_utf8_lossy(location.as_bytes());
-    url.join(&text).map(Some).map_err(|_| FetchError::Url(text.into_owned()))
+    url.join(&text)
+        .map(Some)
+        .map_err(|_| FetchError::Url(text.into_owned()))
 }
 
 /// Resolves names and gives out addresses only if every one is permitted. The connection is made to what it gave out, so a
@@ -131,7 +150,10 @@ impl Resolve for CheckedResolver {
         Box::pin(async move {
             let host = name.as_str();
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
-            if let Some(address) = found.iter().find(|address| !policy.permits(Some(host), address.ip())) {
+            if let Some(address) = found
+                .iter()
+                .find(|address| !policy.permits(Some(host), address.ip()))
+            {
                 let (host, address) = (host.to_owned(), address.ip().to_string());
                 return Err(FetchError::Forbidden { host, address }.into());
             }

@@ -41,8 +41,10 @@ pub(super) struct Front {
 /// Everything that can be asked for.
 #[derive(Clone)]
 pub(super) struct Services {
-    rpc: Routes,
-    http: Router,
+    /// gRPC.
+    pub rpc: Routes,
+    /// All else.
+    pub http: Router,
 }
 
 impl Services {
@@ -58,14 +60,27 @@ impl Services {
             .route("/healthz", any(reply::empty))
             .fallback(reply::not_found)
             .with_state(Arc::clone(door));
-        Self { rpc: Routes::new(discovery).prepare(), http }
+        Self {
+            rpc: Routes::new(discovery).prepare(),
+            http,
+        }
     }
 }
 
 impl Front {
     /// For a connection from `connection`.
-    pub fn new(door: Arc<Door>, services: Services, connection: IpAddr, activity: Arc<Activity>) -> Self {
-        Self { door, services, connection, activity }
+    pub fn new(
+        door: Arc<Door>,
+        services: Services,
+        connection: IpAddr,
+        activity: Arc<Activity>,
+    ) -> Self {
+        Self {
+            door,
+            services,
+            connection,
+            activity,
+        }
     }
 
     /// Answers one request; never fails, whatever happens inside.
@@ -74,7 +89,11 @@ impl Front {
         let begun = Instant::now();
         let is_rpc = is_rpc(&request);
         let route = route(request.uri().path(), is_rpc);
-        let peer = Peer::of(self.connection, request.headers(), &self.door.context.trusted_proxies);
+        let peer = Peer::of(
+            self.connection,
+            request.headers(),
+            &self.door.context.trusted_proxies,
+        );
         let response = if self.door.gate.admits(peer.address) {
             self.dispatch(request.map(Body::new), peer, is_rpc).await
         } else {
@@ -88,15 +107,28 @@ impl Front {
             self.door.gate.failed(peer.address);
         }
         let metrics = Arc::clone(&self.door.context.metrics);
-        let told = Told { route, status, begun, metrics, _running: running };
+        let told = Told {
+            route,
+            status,
+            begun,
+            metrics,
+            _running: running,
+        };
         Ok(response.map(|body| Body::new(Counted { body, _told: told })))
     }
 
-    async fn dispatch(&self, mut request: Request<Body>, peer: Peer, is_rpc: bool) -> Response<Body> {
+    async fn dispatch(
+        &self,
+        mut request: Request<Body>,
+        peer: Peer,
+        is_rpc: bool,
+    ) -> Response<Body> {
         request.extensions_mut().insert(peer);
         let services = self.services.clone();
         if !is_rpc {
-            let answered = AssertUnwindSafe(services.http.oneshot(request)).catch_unwind().await;
+            let answered = AssertUnwindSafe(services.http.oneshot(request))
+                .catch_unwind()
+                .await;
             return match answered {
                 Ok(Ok(response)) => response,
                 Err(panic) => {
@@ -106,7 +138,8 @@ impl Front {
             };
         }
         let time = self.door.limits().rpc;
-        let answered = AssertUnwindSafe(tokio::time::timeout(time, services.rpc.oneshot(request))).catch_unwind();
+        let answered = AssertUnwindSafe(tokio::time::timeout(time, services.rpc.oneshot(request)))
+            .catch_unwind();
         match answered.await {
             Ok(Ok(Ok(response))) => response.map(Body::new),
             Ok(Err(_)) => rpc_error(Code::DeadlineExceeded, "the request took too long"),
@@ -118,9 +151,17 @@ impl Front {
     }
 
     fn held_off(&self, route: &str, is_rpc: bool) -> Response<Body> {
-        let stage = if route == "/segment" { Stage::Segment } else { Stage::Discovery };
+        let stage = if route == "/segment" {
+            Stage::Segment
+        } else {
+            Stage::Discovery
+        };
         if route == "/segment" || is_rpc {
-            self.door.context.metrics.video.refused(stage, label::Refusal::Rate);
+            self.door
+                .context
+                .metrics
+                .video
+                .refused(stage, label::Refusal::Rate);
         }
         let text = "too many failed calls from this address";
         if is_rpc {
@@ -164,7 +205,10 @@ fn log_panic(panic: &(dyn Any + Send)) {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no text");
-    tracing::error!(panic = text, "a handler panicked, its request is answered with an error");
+    tracing::error!(
+        panic = text,
+        "a handler panicked, its request is answered with an error"
+    );
 }
 
 /// Counts a request when its answer is out or given up.
@@ -178,7 +222,12 @@ struct Told {
 
 impl Drop for Told {
     fn drop(&mut self) {
-        self.metrics.door.answered(label::Door::Public, self.route, self.status.as_u16(), self.begun.elapsed());
+        self.metrics.door.answered(
+            label::Door::Public,
+            self.route,
+            self.status.as_u16(),
+            self.begun.elapsed(),
+        );
     }
 }
 
@@ -220,7 +269,11 @@ mod tests {
     #[test]
     fn only_grpc_over_http2_goes_to_grpc() {
         let request = |version, content_type: &'static str| {
-            Request::builder().version(version).header("content-type", content_type).body(()).expect("request")
+            Request::builder()
+                .version(version)
+                .header("content-type", content_type)
+                .body(())
+                .expect("request")
         };
         assert!(is_rpc(&request(Version::HTTP_2, "application/grpc")));
         assert!(is_rpc(&request(Version::HTTP_2, "application/grpc+proto")));
@@ -232,9 +285,88 @@ mod tests {
     fn paths_of_strangers_are_counted_together() {
         assert_eq!(route("/segment", false), "/segment");
         assert_eq!(route("/stream/a/b/1.ts", false), "/stream");
-        assert_eq!(route("/net.Orchestrator/Ping", true), "/net.Orchestrator/Ping");
-        for (path, is_rpc) in [("/.env", false), ("/net.Orchestrator/Ping", false), ("/segment", true), ("", false)] {
+        assert_eq!(
+            route("/net.Orchestrator/Ping", true),
+            "/net.Orchestrator/Ping"
+        );
+        for (path, is_rpc) in [
+            ("/.env", false),
+            ("/net.Orchestrator/Ping", false),
+            ("/segment", true),
+            ("", false),
+        ] {
             assert_eq!(route(path, is_rpc), "other");
         }
+    }
+
+    fn front(http: Router) -> Front {
+        let (context, _) = crate::doors::public::tests::house::context(Default::default(), 1);
+        let transport = crate::doors::public::Transport::Plain;
+        let public = crate::doors::public::PublicDoor::new(context, transport).expect("client");
+        let services = Services {
+            rpc: Routes::from(http.clone()),
+            http,
+        };
+        Front::new(
+            public.door,
+            services,
+            [127, 0, 0, 1].into(),
+            Activity::new(),
+        )
+    }
+
+    async fn ask(front: &Front, is_rpc: bool) -> Response<Body> {
+        let peer = Peer {
+            address: front.connection,
+        };
+        front
+            .dispatch(Request::new(Body::empty()), peer, is_rpc)
+            .await
+    }
+
+    async fn panicking() -> Response<Body> {
+        panic!("a defect")
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_handler_is_answered() {
+        let front = front(Router::new().fallback(panicking));
+        let answer = ask(&front, false).await;
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let answer = ask(&front, true).await;
+        assert_eq!(answer.headers()["grpc-status"], "13");
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_body_breaks_off_that_answer_only() {
+        let body = Body::from_stream(futures::stream::once(async {
+            if true {
+                panic!("a defect");
+            }
+            Ok::<Bytes, Infallible>(Bytes::new())
+        }));
+        let front = front(Router::new());
+        let told = Told {
+            route: "other",
+            status: StatusCode::OK,
+            begun: Instant::now(),
+            metrics: Arc::clone(&front.door.context.metrics),
+            _running: front.activity.request(),
+        };
+        assert!(
+            axum::body::to_bytes(Body::new(Counted { body, _told: told }), 10)
+                .await
+                .is_err()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_gateway_held_off_gets_each_protocols_own_answer() {
+        let front = front(Router::new());
+        assert_eq!(
+            front.held_off("/segment", false).status(),
+            StatusCode::TOO_MANY_REQUESTS
+        );
+        assert_eq!(front.held_off("other", true).headers()["grpc-status"], "8");
     }
 }

@@ -32,7 +32,10 @@ struct Failures {
 impl Failures {
     fn new(per_minute: u32) -> Self {
         let quota = Quota::per_minute(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN));
-        Self { per_minute, limiter: RateLimiter::keyed(quota) }
+        Self {
+            per_minute,
+            limiter: RateLimiter::keyed(quota),
+        }
     }
 }
 
@@ -53,7 +56,11 @@ impl Gate {
     pub fn admits(&self, address: IpAddr) -> bool {
         let address = counted_as(address);
         let now = Instant::now();
-        let held = self.held.lock().get(&address).is_some_and(|until| *until > now);
+        let held = self
+            .held
+            .lock()
+            .get(&address)
+            .is_some_and(|until| *until > now);
         !held || self.is_vouched(address, now)
     }
 
@@ -100,7 +107,10 @@ impl Gate {
     pub const SWEEP: Duration = Duration::from_secs(60);
 
     fn is_vouched(&self, counted: IpAddr, now: Instant) -> bool {
-        self.vouched.lock().get(&counted).is_some_and(|until| *until > now)
+        self.vouched
+            .lock()
+            .get(&counted)
+            .is_some_and(|until| *until > now)
     }
 }
 
@@ -112,7 +122,10 @@ mod tests {
     const GATEWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
     fn gate(failures_per_minute: u32) -> Gate {
-        let limits = PublicLimits { failures_per_minute, ..PublicLimits::default() };
+        let limits = PublicLimits {
+            failures_per_minute,
+            ..PublicLimits::default()
+        };
         Gate::new(Arc::new(ArcSwap::from_pointee(limits)))
     }
 
@@ -150,7 +163,10 @@ mod tests {
         let gate = gate(1);
         fail(&gate, STRANGER, 2);
         assert!(!gate.admits(STRANGER));
-        let limits = PublicLimits { failures_per_minute: 100, ..PublicLimits::default() };
+        let limits = PublicLimits {
+            failures_per_minute: 100,
+            ..PublicLimits::default()
+        };
         gate.limits.store(Arc::new(limits));
         fail(&gate, STRANGER, 50);
         assert!(gate.admits(STRANGER));

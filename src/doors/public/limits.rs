@@ -47,7 +47,7 @@ pub struct PublicLimits {
     pub body_lag: Duration,
     /// Bytes of a body that is a URL or JSON.
     pub text_bytes: usize,
-    /// Time for the rest of a refused HTTP/1.1 body, which is read and dropped so that the client gets to the answer.
+    /// Time for the rest of a refused body, which is read and dropped so that the client gets to the answer.
     pub drain: Duration,
     /// Time to fetch a segment from its URL, redirects included.
     pub fetch: Duration,
@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn the_longest_segment_may_be_silent_while_it_is_transcoded() {
         // answered within 0.9 of four times its duration
-        let longest = Duration::from_millis(u64::from(protocol::segment::MAX_DURATION_MS) * 4).mul_f64(0.9);
+        let longest =
+            Duration::from_millis(u64::from(protocol::segment::MAX_DURATION_MS) * 4).mul_f64(0.9);
         assert!(PublicLimits::default().silence > longest);
     }
 }

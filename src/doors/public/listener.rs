@@ -28,7 +28,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub fn bind(address: &HostPort) -> io::Result<TcpListener> {
     if address.host.is_empty() {
         let port = address.port;
-        return listen(SocketAddr::from(([0u16; 8], port))).or_else(|_| listen(SocketAddr::from(([0u8; 4], port))));
+        return listen(SocketAddr::from(([0u16; 8], port)))
+            .or_else(|_| listen(SocketAddr::from(([0u8; 4], port))));
     }
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in (address.host.as_str(), address.port).to_socket_addrs()? {
@@ -41,7 +42,11 @@ pub fn bind(address: &HostPort) -> io::Result<TcpListener> {
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
@@ -64,7 +69,11 @@ struct Hall {
 }
 
 /// Serves until `shutdown`, then lets running requests finish for as long as the limits say.
-pub(super) async fn serve(public: Arc<PublicDoor>, listener: TcpListener, shutdown: CancellationToken) {
+pub(super) async fn serve(
+    public: Arc<PublicDoor>,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) {
     let hall = Hall {
         public,
         connections: Arc::default(),
@@ -100,16 +109,27 @@ impl Hall {
         let address = address.to_canonical();
         let door = &self.public.door;
         let context = &door.context;
-        let trusted = context.trusted_proxies.iter().any(|range| range.contains(address));
+        let trusted = context
+            .trusted_proxies
+            .iter()
+            .any(|range| range.contains(address));
         let place = match self.connections.admit(address, trusted, &door.limits()) {
             Ok(place) => place,
             Err(reason) => {
-                context.metrics.door.connection_refused(label::Door::Public, reason);
+                context
+                    .metrics
+                    .door
+                    .connection_refused(label::Door::Public, reason);
                 return;
             }
         };
         let open = context.metrics.door.connection(label::Door::Public);
-        let served = connection::serve(Arc::clone(&self.public), stream, address, self.closing.clone());
+        let served = connection::serve(
+            Arc::clone(&self.public),
+            stream,
+            address,
+            self.closing.clone(),
+        );
         let closed = self.closed.clone();
         self.tasks.spawn(async move {
             let _held = (place, open);

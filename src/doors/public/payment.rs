@@ -18,15 +18,24 @@ use super::reply::Excused;
 use super::{Door, admission, reply};
 
 /// Answers with the node's description of itself.
-pub(super) async fn payment(State(door): State<Arc<Door>>, Extension(peer): Extension<Peer>, request: Request) -> Response {
+pub(super) async fn payment(
+    State(door): State<Arc<Door>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Response {
     match admission::admit(&door, peer, request.headers()).await {
         Ok(admitted) => {
-            let result = pb::PaymentResult { info: Some(admitted.info()) };
+            let result = pb::PaymentResult {
+                info: Some(admitted.info()),
+            };
             Response::new(Body::from(result.encode_to_vec()))
         }
         Err(refused) => {
             tracing::debug!(clientIP = %peer.address, error = %refused.refusal, "payment refused");
-            door.context.metrics.video.refused(Stage::Segment, refused.reason);
+            door.context
+                .metrics
+                .video
+                .refused(Stage::Segment, refused.reason);
             reply::refusal(&refused)
         }
     }

@@ -21,8 +21,13 @@ impl Peer {
             return Self { address };
         }
         let values = headers.get_all("x-forwarded-for").iter().rev();
-        for text in values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.rsplit(',')) {
-            let Ok(forwarded) = text.trim().parse::<IpAddr>() else { break };
+        for text in values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.rsplit(','))
+        {
+            let Ok(forwarded) = text.trim().parse::<IpAddr>() else {
+                break;
+            };
             address = forwarded.to_canonical();
             if !is_trusted(address) {
                 break;
@@ -50,7 +55,10 @@ mod tests {
     use super::*;
 
     fn peer(connection: &str, forwarded: &[&str]) -> String {
-        let trusted: Vec<Cidr> = ["10.0.0.0/8", "::1"].iter().filter_map(|text| Cidr::parse(text)).collect();
+        let trusted: Vec<Cidr> = ["10.0.0.0/8", "::1"]
+            .iter()
+            .filter_map(|text| Cidr::parse(text))
+            .collect();
         let mut headers = HeaderMap::new();
         for value in forwarded {
             headers.append("x-forwarded-for", value.parse().expect("header"));
@@ -69,8 +77,14 @@ mod tests {
 
     #[test]
     fn what_a_client_wrote_itself_is_not_believed() {
-        assert_eq!(peer("10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.0.0.2"]), "198.51.100.7");
-        assert_eq!(peer("10.0.0.1", &["1.1.1.1", "198.51.100.7"]), "198.51.100.7");
+        assert_eq!(
+            peer("10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.0.0.2"]),
+            "198.51.100.7"
+        );
+        assert_eq!(
+            peer("10.0.0.1", &["1.1.1.1", "198.51.100.7"]),
+            "198.51.100.7"
+        );
         assert_eq!(peer("10.0.0.1", &["1.1.1.1, nonsense"]), "10.0.0.1");
     }
 

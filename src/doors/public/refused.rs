@@ -15,7 +15,10 @@ pub(super) struct Refused {
 impl Refused {
     /// A body that could not be taken, for a reason of its own.
     pub fn body(reason: label::Refusal, detail: impl Into<String>) -> Self {
-        Self { refusal: Refusal::Body(detail.into()), reason }
+        Self {
+            refusal: Refusal::Body(detail.into()),
+            reason,
+        }
     }
 
     /// Whether the caller is to blame, so that it counts against its address.
@@ -88,11 +91,27 @@ mod tests {
 
     #[test]
     fn what_the_node_lacks_is_not_the_callers_fault() {
-        for refusal in [Refusal::Capped, Refusal::Busy, Refusal::Info("x".into()), Refusal::TokenExpired] {
-            assert!(!Refused::from(refusal.clone()).blames_caller(), "{refusal:?}");
+        for refusal in [
+            Refusal::Capped,
+            Refusal::Busy,
+            Refusal::Info("x".into()),
+            Refusal::TokenExpired,
+        ] {
+            assert!(
+                !Refused::from(refusal.clone()).blames_caller(),
+                "{refusal:?}"
+            );
         }
-        for refusal in [Refusal::Hash, Refusal::TokenInvalid, Refusal::SegmentEncoding("x".into()), Refusal::Url("x".into())] {
-            assert!(Refused::from(refusal.clone()).blames_caller(), "{refusal:?}");
+        for refusal in [
+            Refusal::Hash,
+            Refusal::TokenInvalid,
+            Refusal::SegmentEncoding("x".into()),
+            Refusal::Url("x".into()),
+        ] {
+            assert!(
+                Refused::from(refusal.clone()).blames_caller(),
+                "{refusal:?}"
+            );
         }
     }
 
@@ -111,6 +130,11 @@ mod tests {
         ] {
             assert_eq!(Refused::from(refusal).reason.as_str(), label);
         }
-        assert_eq!(Refused::body(label::Refusal::TooLarge, "x").refusal.status(), 500);
+        assert_eq!(
+            Refused::body(label::Refusal::TooLarge, "x")
+                .refusal
+                .status(),
+            500
+        );
     }
 }

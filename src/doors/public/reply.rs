@@ -7,8 +7,10 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::refused::Refused;
 
-const NOSNIFF: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+const NOSNIFF: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("x-content-type-options"),
+    HeaderValue::from_static("nosniff"),
+);
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// In the extensions of an answer with a 4xx status for which the caller is not to blame.
@@ -30,13 +32,16 @@ pub(super) fn json_error(status: StatusCode, message: &str) -> Response {
     let body = serde_json::json!({ "error": { "message": message } });
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 /// The answer to a refused segment or payment.
 pub(super) fn refusal(refused: &Refused) -> Response {
-    let status = StatusCode::from_u16(refused.refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status =
+        StatusCode::from_u16(refused.refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = text(status, &refused.refusal.wire_text());
     if !refused.blames_caller() {
         response.extensions_mut().insert(Excused);
@@ -52,7 +57,9 @@ pub(super) async fn not_found() -> Response {
 /// The path is there, but not for this method.
 pub(super) fn wrong_method(allowed: &'static str) -> Response {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }
 

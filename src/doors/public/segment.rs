@@ -17,9 +17,9 @@ use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use host::job::{Clip, SegmentJob};
+use host::job::SegmentJob;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
-use http::{HeaderMap, Version};
+use http::HeaderMap;
 use protocol::refusal::Refusal;
 use protocol::segment::{SegmentCredentials, URL_CONTENT_TYPE};
 use telemetry::metrics::StreamMetrics;
@@ -38,7 +38,11 @@ use super::{Door, reply};
 const PROVIDER: &str = concat!("Orchestrion ", env!("CARGO_PKG_VERSION"));
 
 /// See the module.
-pub(super) async fn post(State(door): State<Arc<Door>>, Extension(peer): Extension<Peer>, request: Request) -> Response {
+pub(super) async fn post(
+    State(door): State<Arc<Door>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Response {
     let arrived = Instant::now();
     let (parts, body) = request.into_parts();
     let mut body = body.into_data_stream();
@@ -46,9 +50,12 @@ pub(super) async fn post(State(door): State<Arc<Door>>, Extension(peer): Extensi
         Ok(pending) => pending.response(),
         Err(refused) => {
             tracing::debug!(clientIP = %peer.address, error = %refused.refusal, "segment refused");
-            door.context.metrics.video.refused(Stage::Segment, refused.reason);
+            door.context
+                .metrics
+                .video
+                .refused(Stage::Segment, refused.reason);
             // Asked whether it may send, the client learns the answer before it does.
-            if parts.version < Version::HTTP_2 && !parts.headers.contains_key(EXPECT) {
+            if !parts.headers.contains_key(EXPECT) {
                 drain(body, door.limits().drain);
             }
             reply::refusal(&refused)
@@ -67,10 +74,17 @@ async fn accept(
     let admitted = admission::admit(door, peer, headers).await?;
     let limits = door.context.limits.load_full();
     if announced(headers).is_some_and(|bytes| bytes > limits.body_bytes as u64) {
-        return Err(Refused::body(label::Refusal::TooLarge, "the announced body is too large"));
+        return Err(Refused::body(
+            label::Refusal::TooLarge,
+            "the announced body is too large",
+        ));
     }
     let credentials = &admitted.credentials;
-    let stream = door.context.metrics.video.stream(&credentials.stream_name(), &peer.address.to_string());
+    let stream = door
+        .context
+        .metrics
+        .video
+        .stream(&credentials.stream_name(), &peer.address.to_string());
     let duration = std::time::Duration::from_millis(credentials.duration_ms.into());
     stream.emerged(duration);
 
@@ -80,7 +94,9 @@ async fn accept(
         let url = intake::text(body, limits.text_bytes, &pace).await?;
         fetch(door, &url, &mut writer).await?
     } else {
-        let chunks = body.map(|chunk| chunk.map_err(|error| Refused::body(label::Refusal::Body, error.to_string())));
+        let chunks = body.map(|chunk| {
+            chunk.map_err(|error| Refused::body(label::Refusal::Body, error.to_string()))
+        });
         intake::take(chunks, &mut writer, &pace).await?
     };
     if hash != credentials.hash {
@@ -102,10 +118,21 @@ fn pending(
 ) -> Pending {
     let complete = Instant::now();
     stream.downloaded(complete.duration_since(arrived));
-    if let Err(SegmentFailure { cause: Cause::Busy, .. }) = &outcome {
-        door.context.metrics.video.refused(Stage::Segment, label::Refusal::Busy);
+    if let Err(SegmentFailure {
+        cause: Cause::Busy, ..
+    }) = &outcome
+    {
+        door.context
+            .metrics
+            .video
+            .refused(Stage::Segment, label::Refusal::Busy);
     }
-    Pending { admitted, outcome, complete, metrics: Arc::clone(&door.context.metrics) }
+    Pending {
+        admitted,
+        outcome,
+        complete,
+        metrics: Arc::clone(&door.context.metrics),
+    }
 }
 
 /// Queues the job; where its answer comes, and where its bytes go. A job that was not queued has no use for them.
@@ -113,11 +140,24 @@ async fn enqueue(
     door: &Door,
     admitted: &Admitted,
     arrived: Instant,
-) -> (Result<oneshot::Receiver<SegmentAnswer>, SegmentFailure>, Option<BodyWriter>) {
+) -> (
+    Result<oneshot::Receiver<SegmentAnswer>, SegmentFailure>,
+    Option<BodyWriter>,
+) {
     let (writer, body) = door.context.budget.body();
     let (reply, answer) = oneshot::channel();
-    let request = SegmentRequest { spec: job(&admitted.credentials), body, arrived, reply };
-    match door.context.sessions.enqueue(&admitted.admission, request).await {
+    let request = SegmentRequest {
+        spec: job(&admitted.credentials),
+        body,
+        arrived,
+        reply,
+    };
+    match door
+        .context
+        .sessions
+        .enqueue(&admitted.admission, request)
+        .await
+    {
         Ok(()) => (Ok(answer), Some(writer)),
         Err(failure) => (Err(failure), None),
     }
@@ -129,35 +169,54 @@ fn job(credentials: &SegmentCredentials) -> SegmentJob {
         seq: credentials.seq,
         profiles: credentials.profiles.clone(),
         duration_ms: credentials.duration_ms,
-        clip: credentials.clip.map(|clip| Clip { from_ms: clip.from_ms, to_ms: clip.to_ms }),
+        clip: credentials.clip,
         provider: PROVIDER.to_owned(),
     }
 }
 
-async fn fetch(door: &Door, url: &str, writer: &mut Option<BodyWriter>) -> Result<protocol::signature::Hash, Refused> {
+async fn fetch(
+    door: &Door,
+    url: &str,
+    writer: &mut Option<BodyWriter>,
+) -> Result<protocol::signature::Hash, Refused> {
     let limits = door.context.limits.load_full();
     let refuse = |detail: String| Refused::from(Refusal::Url(detail));
     let fetched = async {
-        let chunks = door.fetcher.open(url, limits.redirects).await.map_err(|error| refuse(error.to_string()))?;
+        let chunks = door
+            .fetcher
+            .open(url, limits.redirects)
+            .await
+            .map_err(|error| refuse(error.to_string()))?;
         let chunks = chunks.map(|chunk| chunk.map_err(|error| refuse(error.to_string())));
         let taken = intake::take(Box::pin(chunks), writer, &Pace::fetch(&limits)).await;
         // To the gateway all of it is a bad request, but what is counted stays what it was.
-        taken.map_err(|refused| Refused { refusal: Refusal::Url(refused.refusal.to_string()), ..refused })
+        taken.map_err(|refused| Refused {
+            refusal: Refusal::Url(refused.refusal.to_string()),
+            ..refused
+        })
     };
-    tokio::time::timeout(limits.fetch, Box::pin(fetched)).await.map_err(|_| refuse("it took too long".to_owned()))?
+    tokio::time::timeout(limits.fetch, Box::pin(fetched))
+        .await
+        .map_err(|_| refuse("it took too long".to_owned()))?
 }
 
 fn is_url(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value == URL_CONTENT_TYPE)
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value == URL_CONTENT_TYPE)
 }
 
 fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Reads and drops what an HTTP/1.1 client still sends, for a while: closing at once would reset the connection before
-/// the client has read why.
-fn drain(mut body: impl Stream<Item = Result<Bytes, axum::Error>> + Send + Unpin + 'static, time: std::time::Duration) {
-    tokio::spawn(tokio::time::timeout(time, async move { while let Some(Ok(_)) = body.next().await {} }));
+/// Reads and drops what a client still sends, for a while: closing at once would reset an HTTP/1.1 connection before the
+/// client has read why, and some clients take the reset of an HTTP/2 stream for a failure of their own.
+fn drain(
+    mut body: impl Stream<Item = Result<Bytes, axum::Error>> + Send + Unpin + 'static,
+    time: std::time::Duration,
+) {
+    tokio::spawn(tokio::time::timeout(time, async move {
+        while let Some(Ok(_)) = body.next().await {}
+    }));
 }
-

@@ -186,6 +186,11 @@ fn conditional() -> Result<Rules, BackendError> {
         .map(|request| rule(1, Dword, Eq, request))
         .collect();
     Ok(BTreeMap::from([
+        // a pair reaches nobody else; GStreamer wakes its own threads with it
+        (
+            libc::SYS_socketpair,
+            vec![rule(0, Dword, Ne, libc::AF_UNIX.cast_unsigned().into())?],
+        ),
         // a new thread is fine, a new process is not
         (libc::SYS_clone, vec![rule(0, Dword, MaskedEq(thread), 0)?]),
         // `abort` and `raise` are for oneself

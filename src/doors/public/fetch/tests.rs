@@ -11,7 +11,10 @@ use tokio::net::TcpListener;
 use super::*;
 
 fn fetcher(allowed: &[&str]) -> Fetcher {
-    let allowed = allowed.iter().map(|name| AllowedSegmentHost::Name((*name).to_owned())).collect();
+    let allowed = allowed
+        .iter()
+        .map(|name| AllowedSegmentHost::Name((*name).to_owned()))
+        .collect();
     let policy = Arc::new(ArcSwap::from_pointee(FetchPolicy::new(allowed)));
     Fetcher::new(policy, &PublicLimits::default()).expect("client")
 }
@@ -51,8 +54,22 @@ async fn addresses_of_this_machine_and_its_network_are_never_dialled() {
     let port = server().await;
     let fetcher = fetcher(&[]);
     for host in [
-        "127.0.0.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "127.1", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]",
-        "[::ffff:7f00:1]", "0.0.0.0", "0", "169.254.169.254", "169.254.43518", "localhost", "localhost.", "１２７.0.0.1",
+        "127.0.0.1",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.1",
+        "017700000001",
+        "127.1",
+        "0177.0.0.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "0.0.0.0",
+        "0",
+        "169.254.169.254",
+        "169.254.43518",
+        "localhost",
+        "１２７.0.0.1",
     ] {
         let outcome = fetch(&fetcher, &format!("http://{host}:{port}/media")).await;
         let forbidden = match &outcome {
@@ -67,9 +84,21 @@ async fn addresses_of_this_machine_and_its_network_are_never_dialled() {
 
 #[tokio::test]
 async fn other_schemes_are_not_fetched() {
-    for url in ["file:///etc/passwd", "ftp://1.1.1.1/a", "gopher://1.1.1.1/", "data:,x", "/media", "", "http://", "\u{0}"] {
+    for url in [
+        "file:///etc/passwd",
+        "ftp://1.1.1.1/a",
+        "gopher://1.1.1.1/",
+        "data:,x",
+        "/media",
+        "",
+        "http://",
+        "\u{0}",
+    ] {
         let outcome = fetch(&fetcher(&[]), url).await;
-        assert!(matches!(outcome, Err(FetchError::Url(_))), "{url}: {outcome:?}");
+        assert!(
+            matches!(outcome, Err(FetchError::Url(_))),
+            "{url}: {outcome:?}"
+        );
     }
 }
 
@@ -78,10 +107,18 @@ async fn a_listed_host_is_fetched_by_name_and_only_with_status_200() {
     let port = server().await;
     let fetcher = fetcher(&["localhost"]);
     let base = format!("http://localhost:{port}");
-    assert_eq!(fetch(&fetcher, &format!("{base}/media")).await.expect("fetched"), b"media");
+    assert_eq!(
+        fetch(&fetcher, &format!("{base}/media"))
+            .await
+            .expect("fetched"),
+        b"media"
+    );
     for (path, status) in [("/nowhere", 404), ("/empty", 204)] {
         let outcome = fetch(&fetcher, &format!("{base}{path}")).await;
-        assert!(matches!(outcome, Err(FetchError::Status(code)) if code == status), "{outcome:?}");
+        assert!(
+            matches!(outcome, Err(FetchError::Status(code)) if code == status),
+            "{outcome:?}"
+        );
     }
 }
 
@@ -90,10 +127,23 @@ async fn redirects_are_followed_three_times_and_checked_each_time() {
     let port = server().await;
     let fetcher = fetcher(&["localhost"]);
     let base = format!("http://localhost:{port}");
-    assert_eq!(fetch(&fetcher, &format!("{base}/r3")).await.expect("three"), b"media");
-    assert!(matches!(fetch(&fetcher, &format!("{base}/r4")).await, Err(FetchError::Redirects(3))));
-    let outcome = fetch(&fetcher, &format!("{base}/to?http://127.0.0.1:{port}/media")).await;
-    assert!(matches!(outcome, Err(FetchError::Forbidden { .. })), "{outcome:?}");
+    assert_eq!(
+        fetch(&fetcher, &format!("{base}/r3")).await.expect("three"),
+        b"media"
+    );
+    assert!(matches!(
+        fetch(&fetcher, &format!("{base}/r4")).await,
+        Err(FetchError::Redirects(3))
+    ));
+    let outcome = fetch(
+        &fetcher,
+        &format!("{base}/to?http://127.0.0.1:{port}/media"),
+    )
+    .await;
+    assert!(
+        matches!(outcome, Err(FetchError::Forbidden { .. })),
+        "{outcome:?}"
+    );
     let outcome = fetch(&fetcher, &format!("{base}/to?file:///etc/passwd")).await;
     assert!(matches!(outcome, Err(FetchError::Url(_))), "{outcome:?}");
 }

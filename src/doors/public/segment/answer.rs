@@ -39,14 +39,18 @@ impl Pending {
 
     async fn result(self) -> Bytes {
         let outcome = match self.outcome {
-            Ok(answer) => answer.await.unwrap_or_else(|_| Err(SegmentFailure::lost("the session died"))),
+            Ok(answer) => answer
+                .await
+                .unwrap_or_else(|_| Err(SegmentFailure::lost("the session died"))),
             Err(failure) => Err(failure),
         };
         let (seq, info) = (self.admitted.credentials.seq, Some(self.admitted.info()));
         let message = match outcome {
             Ok(transcoded) => {
                 let codec = Duration::from_micros(transcoded.stats.after_input_us);
-                self.metrics.video.node_overhead(self.complete.elapsed().saturating_sub(codec));
+                self.metrics
+                    .video
+                    .node_overhead(self.complete.elapsed().saturating_sub(codec));
                 result::success(seq, segments(&self.admitted, &transcoded), Vec::new(), info)
             }
             Err(failure) => result::failure(seq, failure.text, info),
@@ -62,7 +66,12 @@ fn segments(admitted: &Admitted, transcoded: &Transcoded) -> Vec<pb::TranscodedS
     let renditions = credentials.profiles.iter().zip(&transcoded.pixels);
     renditions
         .map(|(profile, pixels)| pb::TranscodedSegmentData {
-            url: result::rendition_url(service, &admitted.token.session_id, profile, credentials.seq),
+            url: result::rendition_url(
+                service,
+                &admitted.token.session_id,
+                profile,
+                credentials.seq,
+            ),
             pixels: i64::try_from(*pixels).unwrap_or(i64::MAX),
             perceptual_hash_url: String::new(),
         })

@@ -26,9 +26,9 @@ use telemetry::log::LevelHandle;
 use telemetry::metrics::{Metrics, MetricsOptions, NodeType};
 
 use self::actor_system::{ActorSetup, ActorSystem};
-use self::view::View;
 use self::operator_port::OperatorPort;
 use self::public_port::PublicPort;
+use self::view::View;
 use crate::doors::operator::{self, OperatorState};
 use crate::doors::public;
 
@@ -53,13 +53,19 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// Another process uses the data directory.
-    #[error("data directory {0} is in use by another process; stop that one or give another with -dataDir")]
+    #[error(
+        "data directory {0} is in use by another process; stop that one or give another with -dataDir"
+    )]
     InUse(PathBuf),
     /// The worker binary is missing.
-    #[error("worker binary {0} is missing; install orchestrion-worker beside orchestrion or name it with -workerBinary")]
+    #[error(
+        "worker binary {0} is missing; install orchestrion-worker beside orchestrion or name it with -workerBinary"
+    )]
     NoWorker(PathBuf),
     /// The worker cannot look at its media plugins.
-    #[error("the worker cannot list its media plugins: {0}; install the GStreamer packages that README.md names")]
+    #[error(
+        "the worker cannot list its media plugins: {0}; install the GStreamer packages that README.md names"
+    )]
     Registry(std::io::Error),
     /// The machine cannot transcode H.264.
     #[error("the start-up test of H.264 failed: {0}")]
@@ -115,7 +121,8 @@ impl Node {
         let slots = Slots::new(settings.video.max_sessions as usize, Arc::clone(&metrics));
         let store = SegmentStore::new(StoreLimits::default(), Arc::clone(&metrics));
         let budget = BodyBudget::new(settings.limits.body_bytes, Arc::clone(&metrics));
-        let broadcast: Broadcast = Arc::new(ArcSwap::from_pointee(Snapshot::new(identity(&settings))));
+        let broadcast: Broadcast =
+            Arc::new(ArcSwap::from_pointee(Snapshot::new(identity(&settings))));
         let actors = ActorSystem::start(ActorSetup {
             launcher: launcher(&settings, &data_dir).await?,
             devices: devices(&settings),
@@ -127,7 +134,9 @@ impl Node {
         .await
         .map_err(StartError::Thread)?;
         if settings.video.test_devices {
-            actors.test_devices(&budget, settings.video.hevc_decoding).await?;
+            actors
+                .test_devices(&budget, settings.video.hevc_decoding)
+                .await?;
         }
         let public_open = Arc::new(AtomicBool::new(false));
         let view = View {
@@ -253,7 +262,11 @@ async fn launcher(settings: &Settings, data_dir: &Path) -> Result<Arc<WorkerLaun
         memory: settings.limits.worker_bytes,
         ..WorkerLimits::default()
     };
-    Ok(Arc::new(WorkerLauncher::new(binary, limits, Some(registry))))
+    Ok(Arc::new(WorkerLauncher::new(
+        binary,
+        limits,
+        Some(registry),
+    )))
 }
 
 /// The worker binary: as given, else beside this program.
@@ -278,7 +291,11 @@ fn devices(settings: &Settings) -> Vec<EncoderSettings> {
     };
     match &settings.video.devices {
         Devices::Cpu => vec![on(Device::Cpu)],
-        Devices::AllNvidia => nvidia_cards().into_iter().map(Device::Nvidia).map(on).collect(),
+        Devices::AllNvidia => nvidia_cards()
+            .into_iter()
+            .map(Device::Nvidia)
+            .map(on)
+            .collect(),
         Devices::Nvidia(cards) => cards.iter().copied().map(Device::Nvidia).map(on).collect(),
     }
 }

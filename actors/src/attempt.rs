@@ -107,7 +107,8 @@ async fn feed(
     pulse: &Pulse,
 ) -> Result<(), AttemptEnd> {
     let spec = spec.clone();
-    sink.send(Command::Segment { job, spec }, Bytes::new()).await?;
+    sink.send(Command::Segment { job, spec }, Bytes::new())
+        .await?;
     loop {
         // While the upload makes us wait, the worker is not to blame for standing still.
         pulse.waiting.set(true);
@@ -221,7 +222,9 @@ mod tests {
 
     impl CommandSink for Sink {
         async fn send(&mut self, command: Command, payload: Bytes) -> Result<(), LinkDown> {
-            self.0.send((command, payload)).map_err(|_| LinkDown("closed".into()))
+            self.0
+                .send((command, payload))
+                .map_err(|_| LinkDown("closed".into()))
         }
     }
 
@@ -269,7 +272,16 @@ mod tests {
     async fn run(bench: &mut Bench, body: &Body) -> Result<Delivered, AttemptEnd> {
         let budget = TimeBudget::for_segment(2000);
         let deadline = Instant::now() + budget.total;
-        attempt(&mut bench.sink, &mut bench.source, JOB, &spec(), body.reader(), budget, deadline).await
+        attempt(
+            &mut bench.sink,
+            &mut bench.source,
+            JOB,
+            &spec(),
+            body.reader(),
+            budget,
+            deadline,
+        )
+        .await
     }
 
     #[tokio::test(start_paused = true)]
@@ -279,12 +291,24 @@ mod tests {
         let reports = bench.reports.take().expect("first use");
         let mut commands = std::mem::replace(&mut bench.commands, mpsc::unbounded_channel().1);
         let worker = async {
-            assert!(matches!(commands.recv().await, Some((Command::Segment { .. }, _))));
+            assert!(matches!(
+                commands.recv().await,
+                Some((Command::Segment { .. }, _))
+            ));
             writer.push(Bytes::from_static(b"abc")).await.expect("ok");
-            assert_eq!(commands.recv().await, Some((Command::Input { job: JOB }, Bytes::from_static(b"abc"))));
+            assert_eq!(
+                commands.recv().await,
+                Some((Command::Input { job: JOB }, Bytes::from_static(b"abc")))
+            );
             writer.confirm();
-            assert_eq!(commands.recv().await, Some((Command::InputEnd { job: JOB }, Bytes::new())));
-            let done = Report::Done { job: JOB, stats: JobStats::default() };
+            assert_eq!(
+                commands.recv().await,
+                Some((Command::InputEnd { job: JOB }, Bytes::new()))
+            );
+            let done = Report::Done {
+                job: JOB,
+                stats: JobStats::default(),
+            };
             reports.send((done, Bytes::new())).expect("open");
         };
         let (outcome, ()) = tokio::join!(run(&mut bench, &body), worker);
@@ -329,6 +353,9 @@ mod tests {
         let mut bench = bench();
         let (_writer, body) = body();
         bench.reports = None;
-        assert!(matches!(run(&mut bench, &body).await, Err(AttemptEnd::LinkDown(_))));
+        assert!(matches!(
+            run(&mut bench, &body).await,
+            Err(AttemptEnd::LinkDown(_))
+        ));
     }
 }

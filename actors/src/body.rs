@@ -166,8 +166,8 @@ impl BodyWriter {
 
     fn hold(&self, len: u64) -> Result<(), BodyError> {
         let mut stored = self.shared.stored.lock();
-        let grains = (stored.in_memory + stored.in_file + len).div_ceil(GRAIN)
-            - stored.held_bytes / GRAIN;
+        let grains =
+            (stored.in_memory + stored.in_file + len).div_ceil(GRAIN) - stored.held_bytes / GRAIN;
         if grains == 0 {
             return Ok(());
         }
@@ -324,7 +324,10 @@ mod tests {
         let (mut writer, body) = budget(1 << 20).body();
         let mut reader = body.reader();
         writer.push(Bytes::from_static(b"first")).await.expect("ok");
-        assert_eq!(reader.next().await.expect("ok").as_deref(), Some(&b"first"[..]));
+        assert_eq!(
+            reader.next().await.expect("ok").as_deref(),
+            Some(&b"first"[..])
+        );
         drop(writer);
         assert!(matches!(reader.next().await, Err(BodyError::Aborted)));
     }

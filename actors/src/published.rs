@@ -40,7 +40,11 @@ impl<K: Ord + Clone, V: Clone> List<K, V> {
 
     /// How many values fit `condition`.
     pub fn count(&self, condition: impl Fn(&V) -> bool) -> usize {
-        self.0.lock().values().filter(|value| condition(value)).count()
+        self.0
+            .lock()
+            .values()
+            .filter(|value| condition(value))
+            .count()
     }
 }
 

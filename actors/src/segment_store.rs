@@ -258,10 +258,7 @@ mod tests {
     }
 
     fn store(per_session: usize, total: usize) -> SegmentStore {
-        let store = SegmentStore::new(
-            StoreLimits { per_session, total },
-            crate::test_metrics(),
-        );
+        let store = SegmentStore::new(StoreLimits { per_session, total }, crate::test_metrics());
         store.open("s");
         store
     }
@@ -270,7 +267,9 @@ mod tests {
     fn the_thirteenth_object_of_a_profile_evicts_the_first() {
         let store = store(1 << 20, 1 << 20);
         for seq in 0..=RING {
-            store.put("s", "p", &format!("{seq}.ts"), object(1)).expect("stored");
+            store
+                .put("s", "p", &format!("{seq}.ts"), object(1))
+                .expect("stored");
         }
         assert_eq!(store.get("s", "p", "0.ts"), None);
         assert!(store.get("s", "p", "1.ts").is_some());
@@ -291,7 +290,10 @@ mod tests {
         store.put("s", "p", "7.ts", object(10)).expect("stored");
         let now = Instant::now();
         store.end("s", now);
-        assert_eq!(store.put("s", "p", "8.ts", object(1)), Err(StoreError::SessionEnded));
+        assert_eq!(
+            store.put("s", "p", "8.ts", object(1)),
+            Err(StoreError::SessionEnded)
+        );
         store.sweep(now + GRACE / 2);
         assert!(store.get("s", "p", "7.ts").is_some());
         store.sweep(now + GRACE);

@@ -20,7 +20,7 @@ use crate::segment_store::SegmentStore;
 use crate::slots::{Customer, Slot, Slots};
 use crate::supervisor::AddrCell;
 use crate::transcode_session::{
-    SegmentRequest, SessionFront, SessionSetup, SessionList, SessionView, TranscodeSession,
+    SegmentRequest, SessionFront, SessionList, SessionSetup, SessionView, TranscodeSession,
 };
 use crate::worker_registry::Workers;
 
@@ -107,7 +107,10 @@ impl Sessions {
             .await
             .ok_or_else(|| SegmentFailure::lost("the session manager is restarting"))?;
         let answer = front.enqueue(request).await;
-        if let Err(SegmentFailure { cause: Cause::Busy, .. }) = &answer {
+        if let Err(SegmentFailure {
+            cause: Cause::Busy, ..
+        }) = &answer
+        {
             self.metrics.video.pool_full(Pool::StreamQueue);
         }
         answer

@@ -38,7 +38,9 @@ pub struct Slots {
 impl Slots {
     /// A pool of `max` slots.
     pub fn new(max: usize, metrics: Arc<Metrics>) -> Arc<Self> {
-        metrics.node.set_max_sessions(u32::try_from(max).unwrap_or(u32::MAX));
+        metrics
+            .node
+            .set_max_sessions(u32::try_from(max).unwrap_or(u32::MAX));
         Arc::new(Self {
             max: AtomicUsize::new(max),
             used: AtomicUsize::new(0),

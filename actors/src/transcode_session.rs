@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
+    SpawnHandle, WrapFuture,
 };
 use futures::FutureExt;
 use host::job::{JobStats, SegmentJob};
@@ -24,8 +25,8 @@ use crate::body::Body;
 use crate::death::DeathNotice;
 use crate::device_worker::{Finished, Transcode, WorkerLease};
 use crate::failure::{Cause, SegmentFailure};
-use crate::segment_store::{Object, SegmentStore};
 use crate::published::{Entry, List};
+use crate::segment_store::{Object, SegmentStore};
 use crate::slots::{Customer, Slot};
 use crate::worker_registry::Workers;
 
@@ -442,7 +443,10 @@ impl Handler<Enqueue> for TranscodeSession {
         self.entry.change(|view| {
             view.latest = Instant::now();
             view.queued += 1;
-            view.profiles = profiles.iter().map(|profile| profile.name.clone()).collect();
+            view.profiles = profiles
+                .iter()
+                .map(|profile| profile.name.clone())
+                .collect();
         });
         self.queue.push_back(Queued {
             request: message.request,

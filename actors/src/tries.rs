@@ -105,9 +105,11 @@ fn answer(failure: &TryFailure) -> SegmentFailure {
                 Blame::Worker => Cause::Worker,
             },
         },
-        TryFailure::Upload => {
-            SegmentFailure::new(Cause::Upload, texts::TRANSCODER_STOPPED, "the upload failed")
-        }
+        TryFailure::Upload => SegmentFailure::new(
+            Cause::Upload,
+            texts::TRANSCODER_STOPPED,
+            "the upload failed",
+        ),
         TryFailure::OutOfTime => SegmentFailure::new(
             Cause::Deadline,
             texts::TRANSCODER_STOPPED,
@@ -147,23 +149,38 @@ mod tests {
         let short = TimeBudget::for_segment(1_000);
         assert_eq!(short.total, Duration::from_millis(7_200));
         assert_eq!(short.patience, Duration::from_millis(2_800));
-        assert_eq!(TimeBudget::for_segment(10_000).total, Duration::from_secs(36));
+        assert_eq!(
+            TimeBudget::for_segment(10_000).total,
+            Duration::from_secs(36)
+        );
     }
 
     #[test]
     fn a_crash_is_tried_once_more_and_then_refused_for_good() {
         let mut tries = Tries::default();
-        assert_eq!(tries.after(&TryFailure::Crashed("SIGSEGV".into())), Next::Again);
-        assert_eq!(text(tries.after(&TryFailure::Crashed("SIGSEGV".into()))), "TranscoderInvalidVideo");
+        assert_eq!(
+            tries.after(&TryFailure::Crashed("SIGSEGV".into())),
+            Next::Again
+        );
+        assert_eq!(
+            text(tries.after(&TryFailure::Crashed("SIGSEGV".into()))),
+            "TranscoderInvalidVideo"
+        );
     }
 
     #[test]
     fn a_kill_from_outside_is_nobodys_guilt() {
         let mut tries = Tries::default();
         for _ in 0..3 {
-            assert_eq!(tries.after(&TryFailure::Killed("SIGKILL".into())), Next::Again);
+            assert_eq!(
+                tries.after(&TryFailure::Killed("SIGKILL".into())),
+                Next::Again
+            );
         }
-        assert_eq!(tries.after(&TryFailure::Crashed("SIGSEGV".into())), Next::Again);
+        assert_eq!(
+            tries.after(&TryFailure::Crashed("SIGSEGV".into())),
+            Next::Again
+        );
     }
 
     #[test]
@@ -173,7 +190,10 @@ mod tests {
             detail: String::new(),
             blame: Blame::Input,
         };
-        assert_eq!(text(Tries::default().after(&TryFailure::Answered(error))), "No keyframes in input");
+        assert_eq!(
+            text(Tries::default().after(&TryFailure::Answered(error))),
+            "No keyframes in input"
+        );
     }
 
     #[test]
@@ -185,7 +205,8 @@ mod tests {
     #[test]
     fn nothing_is_tried_for_ever() {
         let mut tries = Tries::default();
-        let ends = (0..MAX_TRIES).any(|_| tries.after(&TryFailure::Killed("SIGKILL".into())) != Next::Again);
+        let ends = (0..MAX_TRIES)
+            .any(|_| tries.after(&TryFailure::Killed("SIGKILL".into())) != Next::Again);
         assert!(ends);
     }
 }

@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, WrapFuture};
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, WrapFuture,
+};
 use host::job::{Device, EncoderSettings};
 use host::message::Wall;
 use host::process::WorkerLauncher;
@@ -77,9 +79,8 @@ impl Workers {
 
     /// A worker for a stream, placed on the device with the fewest streams.
     pub async fn lease(&self, session_id: String) -> Result<WorkerLease, SegmentFailure> {
-        let none = |detail: String| {
-            SegmentFailure::new(Cause::NoWorker, texts::NO_TRANSCODERS, detail)
-        };
+        let none =
+            |detail: String| SegmentFailure::new(Cause::NoWorker, texts::NO_TRANSCODERS, detail);
         let placed = self.ask(Place).await;
         let (device, process) = placed
             .ok_or_else(|| none("the worker registry is restarting or full".into()))?
@@ -190,7 +191,9 @@ impl WorkerRegistry {
         notice: DeathNotice<&'static str>,
     ) -> Self {
         for settings in &devices {
-            metrics.worker.declare_device(&device_name(&settings.device));
+            metrics
+                .worker
+                .declare_device(&device_name(&settings.device));
         }
         Self {
             launcher,
@@ -248,7 +251,11 @@ impl WorkerRegistry {
         }
     }
 
-    fn take(&mut self, device: Device, ctx: &mut Context<Self>) -> ResponseActFuture<Self, Result<Process, String>> {
+    fn take(
+        &mut self,
+        device: Device,
+        ctx: &mut Context<Self>,
+    ) -> ResponseActFuture<Self, Result<Process, String>> {
         let spare = self.spare(&device);
         ctx.notify(Refill(device.clone()));
         match spare {

@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// What the link carries, seen from this package.
-const SOURCES: [&str; 3] = ["src", "../../protocol/src/profile.rs", "../../protocol/src/segment.rs"];
+const SOURCES: [&str; 3] = [
+    "src",
+    "../../protocol/src/profile.rs",
+    "../../protocol/src/segment.rs",
+];
 
 fn main() -> io::Result<()> {
     let mut files = Vec::new();

@@ -78,7 +78,11 @@ impl ActorSystem {
     ///
     /// # Errors
     /// [`StartError::SelfTest`] when H.264 fails: the node could do nothing.
-    pub async fn test_devices(&self, budget: &BodyBudget, hevc: Option<bool>) -> Result<(), StartError> {
+    pub async fn test_devices(
+        &self,
+        budget: &BodyBudget,
+        hevc: Option<bool>,
+    ) -> Result<(), StartError> {
         let (tell, tested) = oneshot::channel();
         let (workers, budget) = (self.workers.clone(), budget.clone());
         let broadcaster = Arc::clone(&self.broadcaster);
@@ -158,7 +162,10 @@ fn assemble(setup: ActorSetup) -> ActorSystem {
         // The mailbox of an actor that has just started is empty.
         let _ = supervisor.try_send(Supervise { name, factory });
     };
-    supervise("worker_registry", registry_factory(&setup, &workers, registry_cell));
+    supervise(
+        "worker_registry",
+        registry_factory(&setup, &workers, registry_cell),
+    );
     supervise(
         "session_manager",
         manager_factory(&setup, &workers, &sessions, &arbiters, manager_cell),

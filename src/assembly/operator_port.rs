@@ -16,7 +16,11 @@ pub struct OperatorPort {
 
 impl OperatorPort {
     /// Binds and serves.
-    pub async fn open(settings: &Settings, state: OperatorState, actors: &ActorSystem) -> Result<Self, StartError> {
+    pub async fn open(
+        settings: &Settings,
+        state: OperatorState,
+        actors: &ActorSystem,
+    ) -> Result<Self, StartError> {
         let bind = bind(settings)?;
         let named = bind.listen.to_string();
         let (tell, bound) = tokio::sync::oneshot::channel();
@@ -71,7 +75,10 @@ fn bind(settings: &Settings) -> Result<OperatorBind, StartError> {
     };
     Ok(OperatorBind {
         listen,
-        token: port.token.as_ref().and_then(|token| Token::new(token.expose())),
+        token: port
+            .token
+            .as_ref()
+            .and_then(|token| Token::new(token.expose())),
         allowed_hosts: vec![port.address.host.clone()],
     })
 }

@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::StartError;
 use crate::doors::public::{
-    FetchPolicy, PublicContext, PublicDoor, PublicLimits, Transport, bind, given_certificate, own_certificate,
+    FetchPolicy, PublicContext, PublicDoor, PublicLimits, Transport, bind, given_certificate,
+    own_certificate,
 };
 
 /// What the door answers from.
@@ -135,5 +136,7 @@ fn fetch_policy(settings: &Settings) -> FetchPolicy {
 fn unix_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
 }

@@ -79,7 +79,10 @@ pub async fn optional(workers: &Workers, budget: &BodyBudget) -> Vec<Capability>
 async fn passes(workers: &Workers, budget: &BodyBudget, clip: &Clip) -> Result<(), String> {
     let (mut writer, body) = budget.body();
     let bytes = Bytes::from_static(clip.bytes);
-    writer.push(bytes).await.map_err(|error| error.to_string())?;
+    writer
+        .push(bytes)
+        .await
+        .map_err(|error| error.to_string())?;
     writer.confirm();
     let worker = workers
         .lease("self-test".into())

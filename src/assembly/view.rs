@@ -54,7 +54,10 @@ impl NodeView for View {
     fn live(&self) -> Result<(), String> {
         let silence = self.arbiters.longest_silence();
         if silence > SILENCE {
-            return Err(format!("an arbiter has been silent for {} s", silence.as_secs()));
+            return Err(format!(
+                "an arbiter has been silent for {} s",
+                silence.as_secs()
+            ));
         }
         Ok(())
     }

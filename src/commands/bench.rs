@@ -37,7 +37,10 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     };
     // A log that cannot be started is no reason not to measure.
     let _ = log::init(log::Format::Logfmt, options.verbosity);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("orchestrion bench: cannot start the runtime: {error}");
@@ -86,13 +89,19 @@ async fn bench(options: &Options) -> Result<Vec<PassReport>, BenchError> {
 
 /// One pass of all sessions over the input.
 async fn pass(options: &Options, source: &Arc<Source>, workers: &Arc<LocalWorkers>) -> PassReport {
-    let count = if options.segments == 0 { source.len() } else { options.segments.min(source.len()) };
+    let count = if options.segments == 0 {
+        source.len()
+    } else {
+        options.segments.min(source.len())
+    };
     let (rows, mut printed) = mpsc::channel::<Measured>(ROWS);
     for number in 0..options.sessions {
         let session = Session {
             number,
             count,
-            delay: options.delay.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX)),
+            delay: options
+                .delay
+                .saturating_mul(u32::try_from(number).unwrap_or(u32::MAX)),
             live: options.live,
             source: Arc::clone(source),
             workers: Arc::clone(workers),

@@ -65,7 +65,10 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     };
     // A log that cannot be started is no reason not to push.
     let _ = log::init(log::Format::Logfmt, options.verbosity);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("orchestrion push: cannot start the runtime: {error}");
@@ -97,14 +100,19 @@ enum PushError {
     #[error(transparent)]
     Worker(#[from] workers::WorkerError),
     #[error("cannot make folders below {folder}: {source}")]
-    Folder { folder: String, source: std::io::Error },
+    Folder {
+        folder: String,
+        source: std::io::Error,
+    },
 }
 
 async fn push(options: &Options) -> Result<Report, PushError> {
     let source = Arc::new(Source::open(&options.input)?);
     let count = match options.length {
         Length::Passes(passes) => source.len().saturating_mul(passes),
-        Length::Time(time) => source.count_for(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).max(1),
+        Length::Time(time) => source
+            .count_for(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+            .max(1),
     };
     let checker = Checker::start(options, &source, count).await?;
     let stop = CancellationToken::new();
@@ -116,9 +124,18 @@ async fn push(options: &Options) -> Result<Report, PushError> {
     interrupted.abort();
     let (mut records, mut faults) = (Vec::new(), Vec::new());
     for ended in ended {
-        let Ended { records: of_stream, fault } = ended.unwrap_or_else(|error| Ended { fault: Some(error.to_string()), ..Ended::default() });
+        let Ended {
+            records: of_stream,
+            fault,
+        } = ended.unwrap_or_else(|error| Ended {
+            fault: Some(error.to_string()),
+            ..Ended::default()
+        });
         records.extend(of_stream);
         faults.extend(fault);
+    }
+    if stop.is_cancelled() {
+        faults.push("stopped by an interrupt: what was not sent counts as lost".to_owned());
     }
     let findings = checker.finish().await;
     if let (Some(path), Some(findings)) = (&options.contact_sheet, &findings)
@@ -126,24 +143,51 @@ async fn push(options: &Options) -> Result<Report, PushError> {
     {
         faults.push(error.to_string());
     }
-    let intent = Intent { profiles: &options.profiles, streams: options.streams, count, wall_s };
-    let report = Report::new(intent, records, findings.as_ref().filter(|_| options.verify), faults);
+    let intent = Intent {
+        profiles: &options.profiles,
+        streams: options.streams,
+        count,
+        wall_s,
+    };
+    let report = Report::new(
+        intent,
+        records,
+        findings.as_ref().filter(|_| options.verify),
+        faults,
+    );
     print(options, &report);
     Ok(report)
 }
 
 /// Prepares all streams; each has found the orchestrator.
-async fn begin(options: &Options, source: &Arc<Source>, count: usize, checker: &Checker, stop: &CancellationToken) -> Result<Vec<Stream>, PushError> {
+async fn begin(
+    options: &Options,
+    source: &Arc<Source>,
+    count: usize,
+    checker: &Checker,
+    stop: &CancellationToken,
+) -> Result<Vec<Stream>, PushError> {
     let transport = Transport::new()?;
     let demand = source.demand(&options.profiles)?;
     let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-    let base = options.name.clone().unwrap_or_else(|| format!("push-{:08x}", rand::random::<u32>()));
+    let base = options
+        .name
+        .clone()
+        .unwrap_or_else(|| format!("push-{:08x}", rand::random::<u32>()));
     let mut streams = Vec::with_capacity(options.streams);
     for n in 0..options.streams {
-        let manifest_id = if options.streams == 1 { base.clone() } else { format!("{base}-{n}") };
+        let manifest_id = if options.streams == 1 {
+            base.clone()
+        } else {
+            format!("{base}-{n}")
+        };
         let saver = options.out.as_ref().map(|folder| {
-            Saver::new(folder, &manifest_id, &options.profiles)
-                .map_err(|source| PushError::Folder { folder: folder.display().to_string(), source })
+            Saver::new(folder, &manifest_id, &options.profiles).map_err(|source| {
+                PushError::Folder {
+                    folder: folder.display().to_string(),
+                    source,
+                }
+            })
         });
         let job = Job {
             orchestrator: options.orchestrator.clone(),
@@ -154,10 +198,21 @@ async fn begin(options: &Options, source: &Arc<Source>, count: usize, checker: &
             refresh: options.refresh,
         };
         let client = StreamClient::new(transport.clone(), job);
-        client.begin().await.map_err(|source| PushError::Begin { orchestrator: options.orchestrator.clone(), source })?;
-        let delay = options.stagger.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
+        client.begin().await.map_err(|source| PushError::Begin {
+            orchestrator: options.orchestrator.clone(),
+            source,
+        })?;
+        let delay = options
+            .stagger
+            .saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
         streams.push(Stream {
-            pace: Pace { stream: n, count, live: options.live, delay, in_flight: options.in_flight },
+            pace: Pace {
+                stream: n,
+                count,
+                live: options.live,
+                delay,
+                in_flight: options.in_flight,
+            },
             client: Arc::new(client),
             source: Arc::clone(source),
             saver: saver.transpose()?,
@@ -175,7 +230,9 @@ fn bar(bars: &MultiProgress, n: usize, count: usize, name: String) -> ProgressBa
         bar.set_draw_target(ProgressDrawTarget::hidden());
         return bar;
     }
-    let style = ProgressStyle::with_template("{prefix:<20!} {wide_bar} {pos}/{len} segments {elapsed} {msg}");
+    let style = ProgressStyle::with_template(
+        "{prefix:<20!} {wide_bar} {pos}/{len} segments {elapsed} {msg}",
+    );
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.set_prefix(name);
     bars.add(bar)
@@ -188,21 +245,43 @@ struct Checker {
 }
 
 impl Checker {
-    async fn start(options: &Options, source: &Arc<Source>, count: usize) -> Result<Self, PushError> {
+    async fn start(
+        options: &Options,
+        source: &Arc<Source>,
+        count: usize,
+    ) -> Result<Self, PushError> {
         if !options.verify && options.contact_sheet.is_none() {
-            return Ok(Self { inbox: None, verifier: None });
+            return Ok(Self {
+                inbox: None,
+                verifier: None,
+            });
         }
         let workers = LocalWorkers::prepare(options.worker_binary.as_deref()).await?;
-        let sheet = options.contact_sheet.as_ref().map(|_| SheetPlan::new(count));
-        let verifier = Verifier::new(Arc::clone(source), options.profiles.clone(), workers, options.verify, sheet);
+        let sheet = options
+            .contact_sheet
+            .as_ref()
+            .map(|_| SheetPlan::new(count));
+        let verifier = Verifier::new(
+            Arc::clone(source),
+            options.profiles.clone(),
+            workers,
+            options.verify,
+            sheet,
+        );
         let (inbox, checks) = mpsc::channel(UNCHECKED);
-        Ok(Self { inbox: Some(inbox), verifier: Some(tokio::spawn(verifier.run(checks))) })
+        Ok(Self {
+            inbox: Some(inbox),
+            verifier: Some(tokio::spawn(verifier.run(checks))),
+        })
     }
 
     /// Waits for the last check.
     async fn finish(self) -> Option<Findings> {
         drop(self.inbox);
-        let broken = |error: tokio::task::JoinError| Findings { faults: vec![format!("verifier broke: {error}")], ..Findings::default() };
+        let broken = |error: tokio::task::JoinError| Findings {
+            faults: vec![format!("verifier broke: {error}")],
+            ..Findings::default()
+        };
         Some(self.verifier?.await.unwrap_or_else(broken))
     }
 }
@@ -226,6 +305,9 @@ fn print(options: &Options, report: &Report) {
         super::print(&format!("renditions and playlists: {}\n", folder.display()));
     }
     if let Some(path) = options.contact_sheet.as_ref().filter(|path| path.is_file()) {
-        super::print(&format!("contact sheet: {} (rows: the source, then the renditions in their order)\n", path.display()));
+        super::print(&format!(
+            "contact sheet: {} (rows: the source, then the renditions in their order)\n",
+            path.display()
+        ));
     }
 }

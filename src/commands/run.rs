@@ -42,7 +42,10 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     for notice in &loaded.notices {
         tracing::warn!("{}", notice.text);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "cannot start the runtime");
@@ -91,7 +94,10 @@ async fn serve(arguments: Vec<OsString>, mut loaded: Loaded, levels: log::LevelH
         }
     };
     let drain = loaded.settings.limits.drain_timeout;
-    tracing::info!(grace_s = drain.as_secs(), "draining; a second signal ends at once");
+    tracing::info!(
+        grace_s = drain.as_secs(),
+        "draining; a second signal ends at once"
+    );
     tokio::select! {
         () = node.drain(drain) => {}
         () = signals.stop() => tracing::warn!("ended at once by a second signal"),
@@ -111,10 +117,19 @@ fn reload(arguments: &[OsString], loaded: &mut Loaded, node: &Node) {
     };
     let diff = config::reload_diff(loaded, &fresh);
     for change in &diff.applied {
-        tracing::info!(option = change.name, before = change.before, now = change.now, "option changed");
+        tracing::info!(
+            option = change.name,
+            before = change.before,
+            now = change.now,
+            "option changed"
+        );
     }
     for change in &diff.needs_restart {
-        tracing::warn!(option = change.name, now = change.now, "option changes at the next start only");
+        tracing::warn!(
+            option = change.name,
+            now = change.now,
+            "option changes at the next start only"
+        );
     }
     node.apply(&fresh.settings);
     *loaded = fresh;

@@ -23,7 +23,7 @@ use crate::decode::{self, Head, add_chain};
 use crate::error::{VideoError, input, text};
 use crate::plan::BranchPlan;
 use crate::shared::{BranchOutput, Progress, Shared};
-use crate::size::output_size;
+use crate::size::{Limits, output_size};
 use crate::watch::Watcher;
 
 /// Raw frames that may wait in front of a scaler or an encoder.
@@ -62,6 +62,7 @@ pub(crate) struct LadderOutput {
 /// Branches that share a scaler, and the filter that fixes its output.
 struct Group {
     asked: (u32, u32),
+    limits: Limits,
     branches: Vec<usize>,
     filter: gst::Element,
 }
@@ -103,59 +104,10 @@ impl Ladder {
     fn build(&mut self, spec: &LadderSpec<'_>, clock: MediaClock) -> Result<(), JobError> {
         let tee = make("tee")?;
         add_chain(&self.pipeline, &[&self.head.decoder, &tee])?;
-        let mut groups: Vec<Group> = Vec::new();
-        for asked in distinct_sizes(spec.plans) {
-            let branches: Vec<usize> = (0..spec.plans.len())
-                .filter(|i| {
-                    spec.plans
-                        .get(*i)
-                        .is_some_and(|plan| (plan.asked, plan.limits) == asked)
-                })
-                .collect();
-            let (scaler, filter) = (spec.backend.make_scaler()?, make("capsfilter")?);
-            add_chain(&self.pipeline, &[&tee, &queue()?, &scaler, &filter])?;
-            let split = if branches.len() > 1 {
-                Some(make("tee")?)
-            } else {
-                None
-            };
-            if let Some(split) = &split {
-                add_chain(&self.pipeline, &[&filter, split])?;
-            }
-            for index in &branches {
-                let Some(plan) = spec.plans.get(*index) else {
-                    continue;
-                };
-                let from = match &split {
-                    Some(split) => {
-                        let queue = queue()?;
-                        add_chain(&self.pipeline, &[split, &queue])?;
-                        queue
-                    }
-                    None => filter.clone(),
-                };
-                let encoder = spec.backend.make_encoder(plan, spec.settings)?;
-                if encoder.has_property("insert-vui") {
-                    encoder.set_property("insert-vui", spec.tagged);
-                }
-                let context = BranchContext {
-                    pipeline: &self.pipeline,
-                    shared: &self.shared,
-                    index: *index,
-                    plan,
-                    clock,
-                    cadence: spec.cadence,
-                    clip: spec.clip,
-                };
-                self.retimed
-                    .extend(branch::attach(&context, &from, &encoder)?);
-            }
-            groups.push(Group {
-                asked: asked.0,
-                branches,
-                filter,
-            });
-        }
+        let groups = distinct_sizes(spec.plans)
+            .into_iter()
+            .map(|asked| self.add_group(spec, clock, &tee, asked))
+            .collect::<Result<_, _>>()?;
         let entry = tee
             .static_pad("sink")
             .ok_or_else(|| VideoError::Build("tee without sink".into()))?;
@@ -164,12 +116,65 @@ impl Ladder {
         Ok(())
     }
 
+    /// Adds one scaler and the renditions of its size.
+    fn add_group(
+        &mut self,
+        spec: &LadderSpec<'_>,
+        clock: MediaClock,
+        tee: &gst::Element,
+        (asked, limits): AskedSize,
+    ) -> Result<Group, JobError> {
+        let (scaler, filter) = (spec.backend.make_scaler()?, make("capsfilter")?);
+        add_chain(&self.pipeline, &[tee, &queue()?, &scaler, &filter])?;
+        let members: Vec<(usize, &BranchPlan)> = (0..)
+            .zip(spec.plans)
+            .filter(|(_, plan)| (plan.asked, plan.limits) == (asked, limits))
+            .collect();
+        let split = if members.len() > 1 {
+            let split = make("tee")?;
+            add_chain(&self.pipeline, &[&filter, &split])?;
+            Some(split)
+        } else {
+            None
+        };
+        for (index, plan) in &members {
+            let from = match &split {
+                Some(split) => {
+                    let queue = queue()?;
+                    add_chain(&self.pipeline, &[split, &queue])?;
+                    queue
+                }
+                None => filter.clone(),
+            };
+            let encoder = spec.backend.make_encoder(plan, spec.settings)?;
+            if encoder.has_property("insert-vui") {
+                encoder.set_property("insert-vui", spec.tagged);
+            }
+            let context = BranchContext {
+                pipeline: &self.pipeline,
+                shared: &self.shared,
+                index: *index,
+                plan,
+                clock,
+                cadence: spec.cadence,
+                clip: spec.clip,
+            };
+            self.retimed
+                .extend(branch::attach(&context, &from, &encoder)?);
+        }
+        Ok(Group {
+            asked,
+            limits,
+            branches: members.into_iter().map(|(index, _)| index).collect(),
+            filter,
+        })
+    }
+
     /// When the decoder announces its format, and before anything behind it sees that: the size rule is
     /// applied, interlaced pictures are declared whole frames, and colours are named in full.
     fn fix_formats(&self, spec: &LadderSpec<'_>, entry: &gst::Pad, groups: Vec<Group>) {
         let shared = Arc::clone(&self.shared);
         let (backend, rate) = (spec.backend, spec.cadence.fraction());
-        let limits: Vec<_> = spec.plans.iter().map(|plan| plan.limits).collect();
         entry.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
             let Some(gst::PadProbeData::Event(event)) = &mut info.data else {
                 return gst::PadProbeReturn::Ok;
@@ -190,7 +195,7 @@ impl Ladder {
                 caps.set("framerate", rate);
                 caps.set("colorimetry", colours);
             }
-            if let Err(error) = set_sizes(&shared, backend, &caps, &groups, &limits) {
+            if let Err(error) = set_sizes(&shared, backend, &caps, &groups) {
                 shared.fail(error);
                 return gst::PadProbeReturn::Ok;
             }
@@ -232,7 +237,7 @@ impl Drop for Ladder {
     }
 }
 
-type AskedSize = ((u32, u32), crate::size::Limits);
+type AskedSize = ((u32, u32), Limits);
 
 fn distinct_sizes(plans: &[BranchPlan]) -> Vec<AskedSize> {
     let mut sizes = Vec::new();
@@ -251,7 +256,6 @@ fn set_sizes(
     backend: Backend,
     caps: &gst::Caps,
     groups: &[Group],
-    limits: &[crate::size::Limits],
 ) -> Result<(), JobError> {
     let field = |name| {
         caps.structure(0)
@@ -266,8 +270,7 @@ fn set_sizes(
         state.input_size = (width, height);
     }
     for group in groups {
-        let limits = group.branches.first().and_then(|i| limits.get(*i)).copied();
-        let size = limits.and_then(|limits| output_size(state.input_size, group.asked, limits));
+        let size = output_size(state.input_size, group.asked, group.limits);
         let size = size.ok_or_else(|| {
             input(
                 text::INVALID_ARGUMENT,

@@ -64,9 +64,16 @@ impl<'s> Speed<'s> {
         match name {
             BALANCED => Self {
                 preset: "faster",
-                subme: Some(if plan.asked.0.min(plan.asked.1) <= SMALL { 6 } else { 5 }),
+                subme: Some(if plan.asked.0.min(plan.asked.1) <= SMALL {
+                    6
+                } else {
+                    5
+                }),
             },
-            preset => Self { preset, subme: None },
+            preset => Self {
+                preset,
+                subme: None,
+            },
         }
     }
 }

@@ -105,7 +105,10 @@ impl Options {
     /// Settings of the worker of a session.
     pub fn encoder_of(&self, session: usize) -> EncoderSettings {
         let device = self.nvidia.get(session % self.nvidia.len().max(1));
-        EncoderSettings { device: device.map_or(Device::Cpu, |index| Device::Nvidia(*index)), ..self.encoder.clone() }
+        EncoderSettings {
+            device: device.map_or(Device::Cpu, |index| Device::Nvidia(*index)),
+            ..self.encoder.clone()
+        }
     }
 
     fn set(&mut self, parser: &mut lexopt::Parser, flag: &str) -> Result<(), String> {
@@ -113,15 +116,22 @@ impl Options {
             "in" => self.input = text(parser, flag)?.into(),
             "live" => self.live = switch(parser, flag)?,
             "concurrentSessions" => self.sessions = value::<usize>(parser, flag)?.max(1),
-            "concurrentSessionDelay" => self.delay = duration(&text(parser, flag)?).map_err(|error| format!("-{flag}: {error}"))?,
+            "concurrentSessionDelay" => {
+                self.delay =
+                    duration(&text(parser, flag)?).map_err(|error| format!("-{flag}: {error}"))?
+            }
             "repeat" => self.repeat = value::<usize>(parser, flag)?.max(1),
             "segs" => self.segments = value(parser, flag)?,
             "transcodingOptions" => self.ladder = text(parser, flag)?,
             "nvidia" => self.nvidia = gpus(&text(parser, flag)?)?,
             "netint" => return Err("-netint: Netint devices are not in this build".to_owned()),
             "mpeg7Sign" if !switch(parser, flag)? => {}
-            "mpeg7Sign" => return Err("-mpeg7Sign: perceptual hashes are not in this build".to_owned()),
-            "outPrefix" => self.out_prefix = Some(text(parser, flag)?).filter(|prefix| !prefix.is_empty()),
+            "mpeg7Sign" => {
+                return Err("-mpeg7Sign: perceptual hashes are not in this build".to_owned());
+            }
+            "outPrefix" => {
+                self.out_prefix = Some(text(parser, flag)?).filter(|prefix| !prefix.is_empty())
+            }
             "x264Preset" => self.encoder.x264_preset = text(parser, flag)?,
             "x264Lookahead" => self.encoder.x264_lookahead = Some(value(parser, flag)?),
             "x264Threads" => self.encoder.x264_threads = value(parser, flag)?,
@@ -157,10 +167,14 @@ impl Default for Options {
 
 /// How a node that was told nothing sets its CPU encoder.
 fn node_encoder() -> EncoderSettings {
-    let x264 = config::load(std::iter::empty::<OsString>(), &BTreeMap::new()).ok().map(|loaded| loaded.settings.video.x264);
+    let x264 = config::load(std::iter::empty::<OsString>(), &BTreeMap::new())
+        .ok()
+        .map(|loaded| loaded.settings.video.x264);
     EncoderSettings {
         device: Device::Cpu,
-        x264_preset: x264.as_ref().map_or_else(|| "medium".to_owned(), |x264| x264.preset.clone()),
+        x264_preset: x264
+            .as_ref()
+            .map_or_else(|| "medium".to_owned(), |x264| x264.preset.clone()),
         x264_lookahead: x264.as_ref().and_then(|x264| x264.lookahead),
         x264_threads: x264.and_then(|x264| x264.threads).unwrap_or(0),
     }
@@ -169,11 +183,26 @@ fn node_encoder() -> EncoderSettings {
 /// CUDA indices of `0,1` or `all`.
 fn gpus(text: &str) -> Result<Vec<u32>, String> {
     if text == "all" {
-        let found: Vec<u32> = (0..64).take_while(|index| std::path::Path::new(&format!("/dev/nvidia{index}")).exists()).collect();
-        return if found.is_empty() { Err("-nvidia all: no /dev/nvidia0 on this machine".to_owned()) } else { Ok(found) };
+        let found: Vec<u32> = (0..64)
+            .take_while(|index| std::path::Path::new(&format!("/dev/nvidia{index}")).exists())
+            .collect();
+        return if found.is_empty() {
+            Err("-nvidia all: no /dev/nvidia0 on this machine".to_owned())
+        } else {
+            Ok(found)
+        };
     }
-    let indices = text.split(',').map(str::trim).filter(|index| !index.is_empty());
-    indices.map(|index| index.parse().map_err(|_| format!("-nvidia {text:?}: write indices such as 0,1, or all"))).collect()
+    let indices = text
+        .split(',')
+        .map(str::trim)
+        .filter(|index| !index.is_empty());
+    indices
+        .map(|index| {
+            index
+                .parse()
+                .map_err(|_| format!("-nvidia {text:?}: write indices such as 0,1, or all"))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -187,11 +216,35 @@ mod tests {
     #[test]
     fn the_flags_of_livepeer_bench_are_read() {
         let words = [
-            "-in", "a.m3u8", "-live=false", "-concurrentSessions", "3", "-concurrentSessionDelay", "1s", "-repeat=2", "-segs", "5",
-            "-transcodingOptions", "P240p30fps16x9", "-nvidia", "0,2", "-outPrefix", "out", "-log", "4",
+            "-in",
+            "a.m3u8",
+            "-live=false",
+            "-concurrentSessions",
+            "3",
+            "-concurrentSessionDelay",
+            "1s",
+            "-repeat=2",
+            "-segs",
+            "5",
+            "-transcodingOptions",
+            "P240p30fps16x9",
+            "-nvidia",
+            "0,2",
+            "-outPrefix",
+            "out",
+            "-log",
+            "4",
         ];
         let options = read(&words).unwrap().unwrap();
-        assert_eq!((options.live, options.sessions, options.repeat, options.segments), (false, 3, 2, 5));
+        assert_eq!(
+            (
+                options.live,
+                options.sessions,
+                options.repeat,
+                options.segments
+            ),
+            (false, 3, 2, 5)
+        );
         assert_eq!(options.delay, Duration::from_secs(1));
         assert_eq!(options.out_prefix.as_deref(), Some("out"));
         assert_eq!(options.encoder_of(1).device, Device::Nvidia(2));
@@ -208,8 +261,16 @@ mod tests {
 
     #[test]
     fn what_is_not_in_this_build_is_said() {
-        assert!(read(&["-in", "a", "-netint", "all"]).unwrap_err().contains("not in this build"));
-        assert!(read(&["-in", "a", "-mpeg7Sign"]).unwrap_err().contains("not in this build"));
+        assert!(
+            read(&["-in", "a", "-netint", "all"])
+                .unwrap_err()
+                .contains("not in this build")
+        );
+        assert!(
+            read(&["-in", "a", "-mpeg7Sign"])
+                .unwrap_err()
+                .contains("not in this build")
+        );
         assert!(read(&["-in", "a", "-mpeg7Sign=false"]).is_ok());
         assert!(read(&[]).is_err());
     }

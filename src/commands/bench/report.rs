@@ -44,7 +44,10 @@ impl PassReport {
         let done: Vec<&Measured> = rows.iter().filter(|row| row.error.is_none()).collect();
         let sum = |of: fn(&Measured) -> f64| done.iter().map(|row| of(row)).sum::<f64>();
         let (source_s, transcoding_s) = (sum(|row| row.duration_s), sum(|row| row.transcode_s));
-        let real_time = done.iter().filter(|row| row.transcode_s <= row.duration_s).count();
+        let real_time = done
+            .iter()
+            .filter(|row| row.transcode_s <= row.duration_s)
+            .count();
         let mut peaks = BTreeMap::<usize, u64>::new();
         for row in &done {
             let peak = peaks.entry(row.session).or_default();
@@ -76,13 +79,28 @@ impl PassReport {
             ("Concurrent Sessions", self.concurrent_sessions.to_string()),
             ("Total Segs Transcoded", self.transcoded.to_string()),
             ("Real-Time Segs Transcoded", self.real_time.to_string()),
-            ("* Real-Time Segs Ratio *", format!("{:.4}", self.real_time_segments_ratio)),
+            (
+                "* Real-Time Segs Ratio *",
+                format!("{:.4}", self.real_time_segments_ratio),
+            ),
             ("Total Source Duration", format!("{:.3}s", self.source_s)),
-            ("Total Transcoding Duration", format!("{:.3}s", self.transcoding_s)),
-            ("* Real-Time Duration Ratio *", format!("{:.4}", self.real_time_duration_ratio)),
+            (
+                "Total Transcoding Duration",
+                format!("{:.3}s", self.transcoding_s),
+            ),
+            (
+                "* Real-Time Duration Ratio *",
+                format!("{:.4}", self.real_time_duration_ratio),
+            ),
             ("Failed Segs", self.failed.to_string()),
-            ("Transcode Time per Seg", format!("p50 {p50:.0} ms, p95 {p95:.0} ms, p99 {p99:.0} ms, max {max:.0} ms")),
-            ("CPU Time per Seg", format!("{:.3}s", self.cpu_s_per_segment)),
+            (
+                "Transcode Time per Seg",
+                format!("p50 {p50:.0} ms, p95 {p95:.0} ms, p99 {p99:.0} ms, max {max:.0} ms"),
+            ),
+            (
+                "CPU Time per Seg",
+                format!("{:.3}s", self.cpu_s_per_segment),
+            ),
             ("Peak Memory per Worker", format!("{peak:.1} MiB")),
         ] {
             table.add_row([name.to_owned(), value]);
@@ -138,14 +156,26 @@ mod tests {
 
     #[test]
     fn figures_are_those_of_livepeer_bench_and_failures_are_counted() {
-        let rows = [row(0, 1.0, None), row(0, 3.0, None), row(1, 2.0, None), row(1, 0.0, Some("TranscoderInvalidVideo"))];
+        let rows = [
+            row(0, 1.0, None),
+            row(0, 3.0, None),
+            row(1, 2.0, None),
+            row(1, 0.0, Some("TranscoderInvalidVideo")),
+        ];
         let report = PassReport::new(2, &rows);
-        assert_eq!((report.transcoded, report.failed, report.real_time), (3, 1, 2));
+        assert_eq!(
+            (report.transcoded, report.failed, report.real_time),
+            (3, 1, 2)
+        );
         assert!((report.real_time_segments_ratio - 0.5).abs() < 1e-9);
         assert!((report.real_time_duration_ratio - 1.0).abs() < 1e-9);
         assert_eq!(report.peak_rss, [100, 101]);
         let table = report.table().to_string();
-        for name in ["Total Segs Transcoded", "* Real-Time Segs Ratio *", "Total Transcoding Duration"] {
+        for name in [
+            "Total Segs Transcoded",
+            "* Real-Time Segs Ratio *",
+            "Total Transcoding Duration",
+        ] {
             assert!(table.contains(name), "{table}");
         }
     }

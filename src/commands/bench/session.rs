@@ -65,8 +65,18 @@ pub struct Measured {
 impl Measured {
     /// A line as `livepeer_bench` prints it, times in UTC.
     pub fn csv(&self) -> String {
-        let Self { session, segment, duration_s, transcode_s, frames, .. } = self;
-        format!("{},{session},{segment},{duration_s:.4},{transcode_s:.4},{frames}", date_time(self.at_ms))
+        let Self {
+            session,
+            segment,
+            duration_s,
+            transcode_s,
+            frames,
+            ..
+        } = self;
+        format!(
+            "{},{session},{segment},{duration_s:.4},{transcode_s:.4},{frames}",
+            date_time(self.at_ms)
+        )
     }
 }
 
@@ -103,33 +113,58 @@ impl Session {
         match self.transcode(worker, position).await {
             Ok((transcoded, time)) => {
                 row.transcode_s = time.as_secs_f64();
-                row.frames = transcoded.renditions.iter().find(|(rendition, _)| rendition.index == 0).map_or(0, |(first, _)| first.frames);
+                row.frames = transcoded
+                    .renditions
+                    .iter()
+                    .find(|(rendition, _)| rendition.index == 0)
+                    .map_or(0, |(first, _)| first.frames);
                 row.cpu_s = transcoded.stats.cpu_us as f64 / 1e6;
                 row.peak_rss = transcoded.stats.peak_rss;
             }
             Err(error) => row.error = Some(error),
         }
-        row.at_ms = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        row.at_ms = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        });
         row
     }
 
-    async fn transcode(&self, slot: &mut Option<LocalWorker>, position: usize) -> Result<(Transcoded, Duration), String> {
-        let segment = self.source.segment(position).map_err(|error| error.to_string())?;
+    async fn transcode(
+        &self,
+        slot: &mut Option<LocalWorker>,
+        position: usize,
+    ) -> Result<(Transcoded, Duration), String> {
+        let segment = self
+            .source
+            .segment(position)
+            .map_err(|error| error.to_string())?;
         let mut worker = match slot.take() {
             Some(worker) => worker,
-            None => self.workers.start(self.encoder.clone()).await.map_err(|error| error.to_string())?,
+            None => self
+                .workers
+                .start(self.encoder.clone())
+                .await
+                .map_err(|error| error.to_string())?,
         };
         let begun = Instant::now();
-        let outcome = worker.transcode(self.job(&segment), segment.bytes.clone(), LIMIT).await;
+        let outcome = worker
+            .transcode(self.job(&segment), segment.bytes.clone(), LIMIT)
+            .await;
         let time = begun.elapsed();
         if matches!(outcome, Ok(_) | Err(WorkerError::Job(_))) {
             *slot = Some(worker);
         }
         let transcoded = outcome.map_err(|error| error.to_string())?;
         if transcoded.renditions.len() != self.profiles.len() {
-            return Err(format!("{} renditions instead of {}", transcoded.renditions.len(), self.profiles.len()));
+            return Err(format!(
+                "{} renditions instead of {}",
+                transcoded.renditions.len(),
+                self.profiles.len()
+            ));
         }
-        self.save(position, &transcoded).await.map_err(|error| format!("cannot be saved: {error}"))?;
+        self.save(position, &transcoded)
+            .await
+            .map_err(|error| format!("cannot be saved: {error}"))?;
         Ok((transcoded, time))
     }
 
@@ -146,12 +181,17 @@ impl Session {
 
     /// Writes `<prefix>_<profile>_<n>_<session>_<segment>.ts`, as `livepeer_bench` names them.
     async fn save(&self, position: usize, transcoded: &Transcoded) -> std::io::Result<()> {
-        let Some(prefix) = &self.out_prefix else { return Ok(()) };
+        let Some(prefix) = &self.out_prefix else {
+            return Ok(());
+        };
         for (rendition, bytes) in &transcoded.renditions {
             if let Some(profile) = self.profiles.get(rendition.index) {
                 let name = protocol::result::encode_path([profile.name.as_str()]);
                 let ending = profile.format.extension();
-                let path = PathBuf::from(format!("{prefix}_{name}_{}_{}_{position}{ending}", rendition.index, self.number));
+                let path = PathBuf::from(format!(
+                    "{prefix}_{name}_{}_{}_{position}{ending}",
+                    rendition.index, self.number
+                ));
                 tokio::fs::write(path, bytes).await?;
             }
         }
@@ -164,14 +204,22 @@ fn date_time(unix_ms: u64) -> String {
     let (days, ms) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{:03}", ms % 1000)
+    format!(
+        "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{:03}",
+        ms % 1000
+    )
 }
 
 #[cfg(test)]

@@ -16,12 +16,15 @@ const ROUNDING: i64 = 2;
 /// Between transport streams packets must be the same, bytes and times. MP4 has no packets of ADTS frames: there the AAC
 /// frames and the time of the first one are compared.
 pub fn differs(source: &Media, shift: i64, rendition: &Media) -> Option<String> {
-    let same_container = source.container == ContainerKind::Ts && rendition.container == ContainerKind::Ts;
+    let same_container =
+        source.container == ContainerKind::Ts && rendition.container == ContainerKind::Ts;
     match (&source.audio_codec, &rendition.audio_codec) {
         (None, None) => None,
         (Some(_), None) => Some("audio is missing".to_owned()),
         (None, Some(_)) => Some("audio where the source has none".to_owned()),
-        (Some(AudioCodec::Aac), Some(AudioCodec::Aac)) if !same_container => frames_differ(source, shift, rendition),
+        (Some(AudioCodec::Aac), Some(AudioCodec::Aac)) if !same_container => {
+            frames_differ(source, shift, rendition)
+        }
         (Some(a), Some(b)) if a != b => Some("audio of another codec".to_owned()),
         _ => packets_differ(&source.audio, shift, &rendition.audio),
     }
@@ -29,7 +32,11 @@ pub fn differs(source: &Media, shift: i64, rendition: &Media) -> Option<String> 
 
 fn packets_differ(source: &[AudioPacket], shift: i64, rendition: &[AudioPacket]) -> Option<String> {
     if source.len() != rendition.len() {
-        return Some(format!("{} audio packets instead of {}", rendition.len(), source.len()));
+        return Some(format!(
+            "{} audio packets instead of {}",
+            rendition.len(),
+            source.len()
+        ));
     }
     let differ = |(wanted, found): (&AudioPacket, &AudioPacket)| {
         wrap(wanted.pts.saturating_add(shift)) != wrap(found.pts) || wanted.data != found.data
@@ -41,7 +48,11 @@ fn packets_differ(source: &[AudioPacket], shift: i64, rendition: &[AudioPacket])
 fn frames_differ(source: &Media, shift: i64, rendition: &Media) -> Option<String> {
     let (wanted, found) = (aac_frames(&source.audio), aac_frames(&rendition.audio));
     if wanted != found {
-        return Some(format!("{} AAC frames that are not the source's {}", found.len(), wanted.len()));
+        return Some(format!(
+            "{} AAC frames that are not the source's {}",
+            found.len(),
+            wanted.len()
+        ));
     }
     let first = |media: &Media| media.audio.first().map_or(0, |packet| packet.pts);
     let off = first(rendition) - first(source).saturating_add(shift);
@@ -75,10 +86,16 @@ mod tests {
         assert!(differs(&source, 0, &source.shifted(1)).is_some());
         let mut changed = source.clone();
         changed.audio[4].data = Bytes::from_static(b"else");
-        assert_eq!(differs(&source, 0, &changed).as_deref(), Some("audio packet 4 is not the source's"));
+        assert_eq!(
+            differs(&source, 0, &changed).as_deref(),
+            Some("audio packet 4 is not the source's")
+        );
         changed.audio.pop();
         assert!(differs(&source, 0, &changed).is_some());
         changed.audio_codec = None;
-        assert_eq!(differs(&source, 0, &changed).as_deref(), Some("audio is missing"));
+        assert_eq!(
+            differs(&source, 0, &changed).as_deref(),
+            Some("audio is missing")
+        );
     }
 }

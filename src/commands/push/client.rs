@@ -1,6 +1,8 @@
 //! One stream as a gateway runs it against one orchestrator: discovery, segments with their time limits, downloads, retries,
 //! the end. Knows no pace and no files.
 
+mod error;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,11 +13,13 @@ use protocol::discovery::off_chain_request;
 use protocol::profile::VideoProfile;
 use protocol::segment::{MAX_BYTES, SegmentCredentials};
 use protocol::signature::{Hash, keccak256};
-use protocol::{pb, result, texts};
+use protocol::{pb, result};
 use tokio::sync::Mutex;
 
+pub use self::error::ClientError;
+
 use super::source::Segment;
-use super::transport::{Transport, TransportError, causes};
+use super::transport::{Transport, causes};
 
 /// Time for the first discovery: the gateway's cut-off.
 const DISCOVERY: Duration = Duration::from_secs(6);
@@ -92,7 +96,11 @@ pub struct StreamClient {
 impl StreamClient {
     /// Connects to nobody yet.
     pub fn new(transport: Transport, job: Job) -> Self {
-        Self { transport, job, session: Mutex::new(None) }
+        Self {
+            transport,
+            job,
+            session: Mutex::new(None),
+        }
     }
 
     /// Finds the orchestrator and begins a session.
@@ -116,7 +124,12 @@ impl StreamClient {
             attempts += 1;
             let error = match self.attempt(outgoing).await {
                 Ok((renditions, answered)) => {
-                    return Ok(Delivery { renditions, answered, delivered: begun.elapsed(), attempts });
+                    return Ok(Delivery {
+                        renditions,
+                        answered,
+                        delivered: begun.elapsed(),
+                        attempts,
+                    });
                 }
                 Err(error) => error,
             };
@@ -140,29 +153,43 @@ impl StreamClient {
         let Some(info) = self.session.lock().await.take() else {
             return Ok(());
         };
-        let request = pb::EndTranscodingSessionRequest { auth_token: info.auth_token.clone() };
+        let request = pb::EndTranscodingSessionRequest {
+            auth_token: info.auth_token.clone(),
+        };
         let call = async {
             let mut client = self.transport.rpc(&info.transcoder).await?;
-            client.end_transcoding_session(request).await.map_err(ClientError::rpc)
+            client
+                .end_transcoding_session(request)
+                .await
+                .map_err(ClientError::rpc)
         };
         timely(DISCOVERY, call).await.map(drop)
     }
 
-    async fn attempt(&self, outgoing: &Outgoing) -> Result<(Vec<Delivered>, Duration), ClientError> {
+    async fn attempt(
+        &self,
+        outgoing: &Outgoing,
+    ) -> Result<(Vec<Delivered>, Duration), ClientError> {
         let info = self.session().await?;
         let sent = Instant::now();
         let body = self.post(&info, outgoing).await?;
         let answered = sent.elapsed();
-        let answer = result::decode(&body).map_err(|error| ClientError::Answer(error.to_string()))?;
+        let answer =
+            result::decode(&body).map_err(|error| ClientError::Answer(error.to_string()))?;
         if let Some(info) = answer.info {
             self.follow(info).await?;
         }
         let data = answer.outcome.map_err(ClientError::Failed)?;
         if data.segments.len() != self.job.profiles.len() {
-            let text = format!("{} renditions instead of {}", data.segments.len(), self.job.profiles.len());
+            let text = format!(
+                "{} renditions instead of {}",
+                data.segments.len(),
+                self.job.profiles.len()
+            );
             return Err(ClientError::Answer(text));
         }
-        let renditions = try_join_all(data.segments.iter().map(|segment| self.download(segment))).await?;
+        let renditions =
+            try_join_all(data.segments.iter().map(|segment| self.download(segment))).await?;
         Ok((renditions, answered))
     }
 
@@ -184,7 +211,9 @@ impl StreamClient {
     /// From now on the orchestrator is what its last answer says.
     async fn follow(&self, info: pb::OrchestratorInfo) -> Result<(), ClientError> {
         if info.auth_token.is_none() {
-            return Err(ClientError::Answer("the description in the result has no auth token".to_owned()));
+            return Err(ClientError::Answer(
+                "the description in the result has no auth token".to_owned(),
+            ));
         }
         let mut held = self.session.lock().await;
         if held.is_some() {
@@ -196,20 +225,33 @@ impl StreamClient {
     async fn discover(&self, limit: Duration) -> Result<Arc<pb::OrchestratorInfo>, ClientError> {
         let call = async {
             let mut client = self.transport.rpc(&self.job.orchestrator).await?;
-            let answer = client.get_orchestrator(off_chain_request(&self.job.demand)).await;
-            answer.map(tonic::Response::into_inner).map_err(ClientError::rpc)
+            let answer = client
+                .get_orchestrator(off_chain_request(&self.job.demand))
+                .await;
+            answer
+                .map(tonic::Response::into_inner)
+                .map_err(ClientError::rpc)
         };
         let info = timely(limit, call).await?;
         let offered = Capabilities::from_pb(info.capabilities.clone());
-        self.job.demand.satisfied_by(&offered).map_err(|reason| ClientError::Incapable(reason.to_string()))?;
+        self.job
+            .demand
+            .satisfied_by(&offered)
+            .map_err(|reason| ClientError::Incapable(reason.to_string()))?;
         if info.transcoder.is_empty() || info.auth_token.is_none() {
-            return Err(ClientError::Answer("GetOrchestrator tells no service URI or no auth token".to_owned()));
+            return Err(ClientError::Answer(
+                "GetOrchestrator tells no service URI or no auth token".to_owned(),
+            ));
         }
         Ok(Arc::new(info))
     }
 
     /// Posts a segment; the body of the answer with status 200.
-    async fn post(&self, info: &pb::OrchestratorInfo, outgoing: &Outgoing) -> Result<Bytes, ClientError> {
+    async fn post(
+        &self,
+        info: &pb::OrchestratorInfo,
+        outgoing: &Outgoing,
+    ) -> Result<Bytes, ClientError> {
         let segment = &outgoing.segment;
         let credentials = SegmentCredentials {
             manifest_id: self.job.manifest_id.clone().into_bytes(),
@@ -246,25 +288,49 @@ impl StreamClient {
             .map_err(|error| ClientError::Http(causes(&error)))?;
         if status != reqwest::StatusCode::OK {
             let text = String::from_utf8_lossy(&body).trim().to_owned();
-            return Err(ClientError::Refused { status: status.as_u16(), text });
+            return Err(ClientError::Refused {
+                status: status.as_u16(),
+                text,
+            });
         }
         Ok(body)
     }
 
-    async fn download(&self, segment: &pb::TranscodedSegmentData) -> Result<Delivered, ClientError> {
-        let failed = |reason: String| ClientError::Download { url: segment.url.clone(), reason };
+    async fn download(
+        &self,
+        segment: &pb::TranscodedSegmentData,
+    ) -> Result<Delivered, ClientError> {
+        let failed = |reason: String| ClientError::Download {
+            url: segment.url.clone(),
+            reason,
+        };
         let fetch = async {
-            let response = self.transport.downloads.get(&segment.url).send().await.map_err(|error| failed(causes(&error)))?;
+            let response = self
+                .transport
+                .downloads
+                .get(&segment.url)
+                .send()
+                .await
+                .map_err(|error| failed(causes(&error)))?;
             if response.status() != reqwest::StatusCode::OK {
                 return Err(failed(format!("status {}", response.status())));
             }
-            if response.content_length().is_some_and(|length| length > MAX_BYTES as u64) {
+            if response
+                .content_length()
+                .is_some_and(|length| length > MAX_BYTES as u64)
+            {
                 return Err(failed("longer than any rendition may be".to_owned()));
             }
-            response.bytes().await.map_err(|error| failed(causes(&error)))
+            response
+                .bytes()
+                .await
+                .map_err(|error| failed(causes(&error)))
         };
-        let bytes = tokio::time::timeout(DOWNLOAD, fetch).await.map_err(|_| failed(format!("not there within {DOWNLOAD:?}")))??;
-        let pixels = u64::try_from(segment.pixels).map_err(|_| ClientError::Answer(format!("{} pixels", segment.pixels)))?;
+        let bytes = tokio::time::timeout(DOWNLOAD, fetch)
+            .await
+            .map_err(|_| failed(format!("not there within {DOWNLOAD:?}")))??;
+        let pixels = u64::try_from(segment.pixels)
+            .map_err(|_| ClientError::Answer(format!("{} pixels", segment.pixels)))?;
         Ok(Delivered { bytes, pixels })
     }
 }
@@ -272,78 +338,28 @@ impl StreamClient {
 /// Time until the head and until the end of the answer: half and four times the segment's length, at least 2 s and 8 s.
 fn time_limits(duration_ms: u32) -> (Duration, Duration) {
     let length = Duration::from_millis(duration_ms.into());
-    ((length / 2).max(Duration::from_secs(2)), (length * 4).max(Duration::from_secs(8)))
+    (
+        (length / 2).max(Duration::from_secs(2)),
+        (length * 4).max(Duration::from_secs(8)),
+    )
 }
 
 fn runs_out(info: &pb::OrchestratorInfo) -> bool {
-    let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
-    info.auth_token.as_ref().is_none_or(|token| now > token.expiration.saturating_sub(RENEWAL_S))
+    let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    });
+    info.auth_token
+        .as_ref()
+        .is_none_or(|token| now > token.expiration.saturating_sub(RENEWAL_S))
 }
 
-async fn timely<T>(limit: Duration, call: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
-    tokio::time::timeout(limit, call).await.map_err(|_| ClientError::Rpc(format!("no answer within {limit:?}")))?
-}
-
-/// What can go wrong between a gateway and an orchestrator.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ClientError {
-    /// The RPC could not be made or was refused.
-    #[error("{0}")]
-    Rpc(String),
-    /// The orchestrator cannot do what the job demands.
-    #[error("the orchestrator cannot do this job: {0}")]
-    Incapable(String),
-    /// The connection for the segment failed.
-    #[error("/segment: {0}")]
-    Http(String),
-    /// No head of the answer in time.
-    #[error("header timeout: no answer to /segment within {0:?}")]
-    HeaderTimeout(Duration),
-    /// No whole answer in time.
-    #[error("body timeout: no result of /segment within {0:?}")]
-    BodyTimeout(Duration),
-    /// `/segment` was answered with another status than 200.
-    #[error("/segment: status {status}: {text}")]
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// Body of the answer, trimmed.
-        text: String,
-    },
-    /// The result is a failure; this is its text.
-    #[error("{0}")]
-    Failed(String),
-    /// An answer that makes no sense.
-    #[error("unusable answer: {0}")]
-    Answer(String),
-    /// A rendition could not be fetched.
-    #[error("{url}: {reason}")]
-    Download {
-        /// Where it should lie.
-        url: String,
-        /// What went wrong.
-        reason: String,
-    },
-}
-
-impl ClientError {
-    fn rpc(status: tonic::Status) -> Self {
-        Self::Rpc(format!("{:?}: {}", status.code(), status.message()))
-    }
-
-    /// Whether a gateway gives the segment up at this instead of trying again.
-    pub fn is_final(&self) -> bool {
-        match self {
-            Self::Failed(text) | Self::Refused { text, .. } => texts::is_non_retryable(text),
-            _ => false,
-        }
-    }
-}
-
-impl From<TransportError> for ClientError {
-    fn from(error: TransportError) -> Self {
-        Self::Rpc(error.to_string())
-    }
+async fn timely<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    tokio::time::timeout(limit, call)
+        .await
+        .map_err(|_| ClientError::Rpc(format!("no answer within {limit:?}")))?
 }
 
 #[cfg(test)]
@@ -352,23 +368,25 @@ mod tests {
 
     #[test]
     fn time_limits_are_the_gateways() {
-        assert_eq!(time_limits(2000), (Duration::from_secs(2), Duration::from_secs(8)));
-        assert_eq!(time_limits(10_000), (Duration::from_secs(5), Duration::from_secs(40)));
-    }
-
-    #[test]
-    fn only_whole_non_retryable_texts_are_final() {
-        assert!(ClientError::Failed("No keyframes in input".into()).is_final());
-        assert!(ClientError::Refused { status: 403, text: "TranscoderInvalidVideo".into() }.is_final());
-        assert!(!ClientError::Failed("OrchestratorBusy".into()).is_final());
-        assert!(!ClientError::Failed("oh: No keyframes in input".into()).is_final());
+        assert_eq!(
+            time_limits(2000),
+            (Duration::from_secs(2), Duration::from_secs(8))
+        );
+        assert_eq!(
+            time_limits(10_000),
+            (Duration::from_secs(5), Duration::from_secs(40))
+        );
     }
 
     #[test]
     fn tokens_are_renewed_three_minutes_before_their_end() {
         let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
         let info = |left| pb::OrchestratorInfo {
-            auth_token: Some(pb::AuthToken { token: vec![], session_id: String::new(), expiration: now + left }),
+            auth_token: Some(pb::AuthToken {
+                token: vec![],
+                session_id: String::new(),
+                expiration: now + left,
+            }),
             ..Default::default()
         };
         assert!(runs_out(&info(170)));

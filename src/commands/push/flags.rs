@@ -9,10 +9,12 @@ use lexopt::Parser;
 
 /// A parser to which one dash is as good as two.
 pub fn parser(arguments: Vec<OsString>) -> Parser {
-    let doubled = arguments.into_iter().map(|argument| match argument.to_str() {
-        Some(text) if is_name(text) => OsString::from(format!("-{text}")),
-        _ => argument,
-    });
+    let doubled = arguments
+        .into_iter()
+        .map(|argument| match argument.to_str() {
+            Some(text) if is_name(text) => OsString::from(format!("-{text}")),
+            _ => argument,
+        });
     Parser::from_args(doubled)
 }
 
@@ -30,7 +32,8 @@ where
     T::Err: Display,
 {
     let text = text(parser, flag)?;
-    text.parse().map_err(|error| format!("-{flag} {text:?}: {error}"))
+    text.parse()
+        .map_err(|error| format!("-{flag} {text:?}: {error}"))
 }
 
 /// The text of the flag just read.
@@ -38,8 +41,11 @@ where
 /// # Errors
 /// As [`value`].
 pub fn text(parser: &mut Parser, flag: &str) -> Result<String, String> {
-    let raw = parser.value().map_err(|_| format!("-{flag}: needs a value"))?;
-    raw.into_string().map_err(|_| format!("-{flag}: is not UTF-8 text"))
+    let raw = parser
+        .value()
+        .map_err(|_| format!("-{flag}: needs a value"))?;
+    raw.into_string()
+        .map_err(|_| format!("-{flag}: is not UTF-8 text"))
 }
 
 /// Whether the switch just read is on.
@@ -82,7 +88,11 @@ mod tests {
 
     #[test]
     fn one_dash_is_as_good_as_two() {
-        let mut parser = parser(["-in", "a.ts", "--live=false", "-segs=3", "b"].map(OsString::from).to_vec());
+        let mut parser = parser(
+            ["-in", "a.ts", "--live=false", "-segs=3", "b"]
+                .map(OsString::from)
+                .to_vec(),
+        );
         assert_eq!(parser.next().unwrap(), Some(lexopt::Arg::Long("in")));
         assert_eq!(text(&mut parser, "in").unwrap(), "a.ts");
         assert_eq!(parser.next().unwrap(), Some(lexopt::Arg::Long("live")));

@@ -26,7 +26,12 @@ pub fn percentiles(times: impl IntoIterator<Item = f64>) -> Percentiles {
         let _ = histogram.record((time * 1000.0).round().max(0.0) as u64);
     }
     let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
-    Percentiles { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: histogram.max() as f64 / 1000.0 }
+    Percentiles {
+        p50: at(0.5),
+        p95: at(0.95),
+        p99: at(0.99),
+        max: histogram.max() as f64 / 1000.0,
+    }
 }
 
 #[cfg(test)]
@@ -36,8 +41,16 @@ mod tests {
     #[test]
     fn percentiles_are_within_a_thousandth() {
         let of = percentiles((1..=1000).map(f64::from));
-        for (found, wanted) in [(of.p50, 500.0), (of.p95, 950.0), (of.p99, 990.0), (of.max, 1000.0)] {
-            assert!((found - wanted).abs() <= wanted * 0.001, "{found} for {wanted}");
+        for (found, wanted) in [
+            (of.p50, 500.0),
+            (of.p95, 950.0),
+            (of.p99, 990.0),
+            (of.max, 1000.0),
+        ] {
+            assert!(
+                (found - wanted).abs() <= wanted * 0.001,
+                "{found} for {wanted}"
+            );
         }
         assert_eq!(percentiles([]), Percentiles::default());
     }

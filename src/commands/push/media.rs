@@ -5,7 +5,10 @@ use containers::demux::ContainerKind;
 use containers::h264::find_sps;
 use containers::mp4::{Mp4Output, mux_mp4};
 use containers::ts::{TsOutput, mux_ts};
-use containers::{AccessUnit, AudioCodec, AudioPacket, ContainerError, Demuxer, MediaEvent, TICKS_PER_SECOND, VideoCodec};
+use containers::{
+    AccessUnit, AudioCodec, AudioPacket, ContainerError, Demuxer, MediaEvent, TICKS_PER_SECOND,
+    VideoCodec,
+};
 use protocol::capabilities::Capability;
 
 /// Provider named in segments that were put together here.
@@ -49,13 +52,21 @@ impl Media {
                 MediaEvent::AudioPacket(packet) => audio.push(packet),
             }
         }
-        let (Some(container), Some(video_codec), false) = (demuxer.summary().kind, video_codec, units.is_empty()) else {
+        let (Some(container), Some(video_codec), false) =
+            (demuxer.summary().kind, video_codec, units.is_empty())
+        else {
             return Err(MediaError::NoVideo);
         };
         if audio.is_empty() {
             audio_codec = None;
         }
-        Ok(Self { container, video_codec, units, audio_codec, audio })
+        Ok(Self {
+            container,
+            video_codec,
+            units,
+            audio_codec,
+            audio,
+        })
     }
 
     /// The same, `ticks` later.
@@ -81,7 +92,10 @@ impl Media {
             ContainerKind::Mp4 => mux_mp4(&Mp4Output {
                 codec: self.video_codec,
                 video: &self.units,
-                audio: self.audio_codec.as_ref().map(|codec| (codec, &self.audio[..])),
+                audio: self
+                    .audio_codec
+                    .as_ref()
+                    .map(|codec| (codec, &self.audio[..])),
                 comment: PROVIDER,
             }),
         }
@@ -109,7 +123,9 @@ impl Media {
     ///
     /// # Errors
     /// [`MediaError::Codec`] for a codec that no job can name.
-    pub fn job_codec(&self) -> Result<(protocol::profile::VideoCodec, Option<Capability>), MediaError> {
+    pub fn job_codec(
+        &self,
+    ) -> Result<(protocol::profile::VideoCodec, Option<Capability>), MediaError> {
         match self.video_codec {
             VideoCodec::H264 => Ok((protocol::profile::VideoCodec::H264, self.sampling())),
             VideoCodec::H265 => Ok((protocol::profile::VideoCodec::H265, None)),
@@ -132,7 +148,11 @@ impl Media {
 
 /// Length of a frame in ticks: the middle one of the distances between rising `times`.
 pub fn frame_ticks(times: &[i64]) -> i64 {
-    let mut steps: Vec<i64> = times.windows(2).filter_map(|pair| Some(pair.get(1)? - pair.first()?)).filter(|step| *step > 0).collect();
+    let mut steps: Vec<i64> = times
+        .windows(2)
+        .filter_map(|pair| Some(pair.get(1)? - pair.first()?))
+        .filter(|step| *step > 0)
+        .collect();
     steps.sort_unstable();
     steps.get(steps.len() / 2).copied().unwrap_or(DEFAULT_FRAME)
 }
@@ -158,14 +178,36 @@ pub(super) mod tests {
     /// `frames` pictures of 30 per second from `start` ticks on, a key picture every `gop`, and an audio packet beside each.
     pub(in crate::commands::push) fn made(start: i64, frames: i64, gop: i64) -> Media {
         // access unit delimiter, then a slice of an IDR or of another picture
-        let picture = |key: bool| Bytes::from([&[0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1][..], if key { &[0x65, 0x88] } else { &[0x41, 0x9a] }, &[7; 40]].concat());
-        let unit = |n: i64| AccessUnit { pts: start + n * 3000, dts: start + n * 3000, key: n % gop == 0, data: picture(n % gop == 0) };
+        let picture = |key: bool| {
+            Bytes::from(
+                [
+                    &[0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1][..],
+                    if key { &[0x65, 0x88] } else { &[0x41, 0x9a] },
+                    &[7; 40],
+                ]
+                .concat(),
+            )
+        };
+        let unit = |n: i64| AccessUnit {
+            pts: start + n * 3000,
+            dts: start + n * 3000,
+            key: n % gop == 0,
+            data: picture(n % gop == 0),
+        };
         Media {
             container: ContainerKind::Ts,
             video_codec: VideoCodec::H264,
             units: (0..frames).map(unit).collect(),
-            audio_codec: Some(AudioCodec::Other { stream_type: 0x03, descriptors: Bytes::new() }),
-            audio: (0..frames).map(|n| AudioPacket { pts: start + n * 3000 + 500, data: Bytes::from(vec![n as u8; 30]) }).collect(),
+            audio_codec: Some(AudioCodec::Other {
+                stream_type: 0x03,
+                descriptors: Bytes::new(),
+            }),
+            audio: (0..frames)
+                .map(|n| AudioPacket {
+                    pts: start + n * 3000 + 500,
+                    data: Bytes::from(vec![n as u8; 30]),
+                })
+                .collect(),
         }
     }
 
@@ -173,7 +215,14 @@ pub(super) mod tests {
     fn a_shift_survives_the_way_through_a_transport_stream() {
         let media = made(90_000, 10, 5);
         let back = Media::parse(&media.shifted(45_000).mux().unwrap()).unwrap();
-        assert_eq!(back.display_times(), media.display_times().iter().map(|pts| pts + 45_000).collect::<Vec<_>>());
+        assert_eq!(
+            back.display_times(),
+            media
+                .display_times()
+                .iter()
+                .map(|pts| pts + 45_000)
+                .collect::<Vec<_>>()
+        );
         assert_eq!(back.audio.len(), 10);
         assert_eq!(back.audio[3].pts, media.audio[3].pts + 45_000);
     }

@@ -119,11 +119,17 @@ impl Options {
             }
         }
         if options.input.as_os_str().is_empty() {
-            return Err("nothing to push: name a file, a folder or a playlist (-help tells more)".to_owned());
+            return Err(
+                "nothing to push: name a file, a folder or a playlist (-help tells more)"
+                    .to_owned(),
+            );
         }
         options.profiles = read_ladder(&ladder)?;
         if mp4 {
-            options.profiles.iter_mut().for_each(|profile| profile.format = Format::Mp4);
+            options
+                .profiles
+                .iter_mut()
+                .for_each(|profile| profile.format = Format::Mp4);
         }
         Ok(Some(options))
     }
@@ -146,7 +152,9 @@ impl Options {
             "refresh" => self.refresh = switch(parser, flag)?,
             "name" => self.name = Some(text(parser, flag)?),
             "out" => self.out = Some(text(parser, flag)?.into()),
-            "contactSheet" | "contact-sheet" => self.contact_sheet = Some(text(parser, flag)?.into()),
+            "contactSheet" | "contact-sheet" => {
+                self.contact_sheet = Some(text(parser, flag)?.into())
+            }
             "verify" => self.verify = switch(parser, flag)?,
             "workerBinary" => self.worker_binary = Some(text(parser, flag)?.into()),
             "json" => self.json = switch(parser, flag)?,
@@ -158,7 +166,9 @@ impl Options {
 
     fn set_input(&mut self, input: OsString) -> Result<(), String> {
         if !self.input.as_os_str().is_empty() {
-            return Err(format!("a second input {input:?}; one can be pushed at a time"));
+            return Err(format!(
+                "a second input {input:?}; one can be pushed at a time"
+            ));
         }
         self.input = input.into();
         Ok(())
@@ -199,7 +209,8 @@ pub fn read_ladder(ladder: &str) -> Result<Vec<VideoProfile>, String> {
         return options_json(ladder).map_err(wrong);
     }
     if std::path::Path::new(ladder).is_file() {
-        let json = std::fs::read_to_string(ladder).map_err(|error| format!("cannot read {ladder}: {error}"))?;
+        let json = std::fs::read_to_string(ladder)
+            .map_err(|error| format!("cannot read {ladder}: {error}"))?;
         return options_json(&json).map_err(|error| format!("{ladder}: {error}"));
     }
     presets(ladder).map_err(wrong)
@@ -207,16 +218,26 @@ pub fn read_ladder(ladder: &str) -> Result<Vec<VideoProfile>, String> {
 
 /// With a scheme and without a `/` at its end.
 fn address(text: &str) -> Result<String, String> {
-    let full = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let full = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("https://{text}")
+    };
     let url = url::Url::parse(&full).map_err(|error| format!("-orch {text:?}: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(format!("-orch {text:?}: write https://host:port or http://host:port"));
+        return Err(format!(
+            "-orch {text:?}: write https://host:port or http://host:port"
+        ));
     }
     Ok(full.trim_end_matches('/').to_owned())
 }
 
 fn at_least_one(number: usize, flag: &str) -> Result<usize, String> {
-    if number == 0 { Err(format!("-{flag}: must be 1 or more")) } else { Ok(number) }
+    if number == 0 {
+        Err(format!("-{flag}: must be 1 or more"))
+    } else {
+        Ok(number)
+    }
 }
 
 fn length_of_time(parser: &mut lexopt::Parser, flag: &str) -> Result<Duration, String> {
@@ -237,12 +258,26 @@ mod tests {
         assert!(options.live && options.verify);
         assert_eq!(options.orchestrator, "https://127.0.0.1:8935");
         assert_eq!(options.profiles.len(), 2);
-        assert_eq!((options.streams, options.in_flight, options.attempts), (1, 1, 3));
+        assert_eq!(
+            (options.streams, options.in_flight, options.attempts),
+            (1, 1, 3)
+        );
     }
 
     #[test]
     fn flags_are_read_in_all_their_forms() {
-        let words = ["-orch", "http://h:1/", "--ladder=P144p30fps16x9", "-mp4", "-fast", "-duration", "90s", "-in", "x", "--verify=false"];
+        let words = [
+            "-orch",
+            "http://h:1/",
+            "--ladder=P144p30fps16x9",
+            "-mp4",
+            "-fast",
+            "-duration",
+            "90s",
+            "-in",
+            "x",
+            "--verify=false",
+        ];
         let options = read(&words).unwrap().unwrap();
         assert_eq!(options.orchestrator, "http://h:1");
         assert_eq!(options.profiles[0].format, Format::Mp4);
@@ -252,9 +287,19 @@ mod tests {
 
     #[test]
     fn mistakes_are_told_in_one_line() {
-        for words in [&["-orch", "ftp://x", "a"][..], &["-streams", "0", "a"], &["-bogus", "a"], &["a", "b"], &[], &["a", "-ladder", "P1"]] {
+        for words in [
+            &["-orch", "ftp://x", "a"][..],
+            &["-streams", "0", "a"],
+            &["-bogus", "a"],
+            &["a", "b"],
+            &[],
+            &["a", "-ladder", "P1"],
+        ] {
             let error = read(words).unwrap_err();
-            assert!(!error.contains('\n') && !error.is_empty(), "{words:?}: {error}");
+            assert!(
+                !error.contains('\n') && !error.is_empty(),
+                "{words:?}: {error}"
+            );
         }
         assert_eq!(read(&["-help"]), Ok(None));
     }

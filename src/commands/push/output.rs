@@ -33,19 +33,36 @@ impl Saver {
         for profile in profiles {
             std::fs::create_dir_all(folder.join(encode_path([profile.name.as_str()])))?;
         }
-        Ok(Self { folder, profiles: profiles.to_vec(), saved: vec![Saved::default(); profiles.len()] })
+        Ok(Self {
+            folder,
+            profiles: profiles.to_vec(),
+            saved: vec![Saved::default(); profiles.len()],
+        })
     }
 
     /// Saves the renditions of a segment; segments come in their order.
     ///
     /// # Errors
     /// A file cannot be written.
-    pub async fn save(&mut self, seq: i64, duration_ms: u32, renditions: &[Delivered]) -> io::Result<()> {
-        for ((profile, rendition), saved) in self.profiles.iter().zip(renditions).zip(&mut self.saved) {
+    pub async fn save(
+        &mut self,
+        seq: i64,
+        duration_ms: u32,
+        renditions: &[Delivered],
+    ) -> io::Result<()> {
+        for ((profile, rendition), saved) in
+            self.profiles.iter().zip(renditions).zip(&mut self.saved)
+        {
             let name = rendition_file(profile, seq);
-            let path = self.folder.join(encode_path([profile.name.as_str()])).join(&name);
+            let path = self
+                .folder
+                .join(encode_path([profile.name.as_str()]))
+                .join(&name);
             tokio::fs::write(path, &rendition.bytes).await?;
-            saved.entries.push(Entry { uri: name, seconds: f64::from(duration_ms) / 1000.0 });
+            saved.entries.push(Entry {
+                uri: name,
+                seconds: f64::from(duration_ms) / 1000.0,
+            });
             saved.bytes += rendition.bytes.len() as u64;
         }
         Ok(())
@@ -57,14 +74,30 @@ impl Saver {
     /// A file cannot be written.
     pub fn finish(&self) -> io::Result<()> {
         let mut variants = Vec::new();
-        let listed = self.profiles.iter().zip(&self.saved).filter(|(profile, _)| profile.format == Format::MpegTs);
+        let listed = self
+            .profiles
+            .iter()
+            .zip(&self.saved)
+            .filter(|(profile, _)| profile.format == Format::MpegTs);
         for (profile, saved) in listed {
             let folder = encode_path([profile.name.as_str()]);
-            std::fs::write(self.folder.join(&folder).join("index.m3u8"), playlist::media(&saved.entries))?;
+            std::fs::write(
+                self.folder.join(&folder).join("index.m3u8"),
+                playlist::media(&saved.entries),
+            )?;
             let seconds: f64 = saved.entries.iter().map(|entry| entry.seconds).sum();
-            let bandwidth = if seconds > 0.0 { (saved.bytes as f64 * 8.0 / seconds) as u64 } else { 0 };
-            let size = Some((profile.width, profile.height)).filter(|(width, height)| *width > 0 && *height > 0);
-            variants.push(Variant { folder, bandwidth, size });
+            let bandwidth = if seconds > 0.0 {
+                (saved.bytes as f64 * 8.0 / seconds) as u64
+            } else {
+                0
+            };
+            let size = Some((profile.width, profile.height))
+                .filter(|(width, height)| *width > 0 && *height > 0);
+            variants.push(Variant {
+                folder,
+                bandwidth,
+                size,
+            });
         }
         if variants.is_empty() {
             return Ok(());
@@ -84,11 +117,24 @@ mod tests {
         let mut profiles = protocol::profile::presets("P240p30fps16x9").unwrap();
         profiles[0].name = "../up".into();
         let mut saver = Saver::new(folder.path(), "..", &profiles).unwrap();
-        saver.save(0, 2000, &[Delivered { bytes: Bytes::from_static(b"ts"), pixels: 1 }]).await.unwrap();
+        saver
+            .save(
+                0,
+                2000,
+                &[Delivered {
+                    bytes: Bytes::from_static(b"ts"),
+                    pixels: 1,
+                }],
+            )
+            .await
+            .unwrap();
         saver.finish().unwrap();
         let stream = folder.path().join("%2E%2E");
         assert!(stream.join("..%2Fup").join("0.ts").is_file());
         let master = std::fs::read_to_string(stream.join("master.m3u8")).unwrap();
-        assert!(master.contains("BANDWIDTH=8,RESOLUTION=426x240\n..%252Fup/index.m3u8"), "{master}");
+        assert!(
+            master.contains("BANDWIDTH=8,RESOLUTION=426x240\n..%252Fup/index.m3u8"),
+            "{master}"
+        );
     }
 }

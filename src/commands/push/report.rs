@@ -82,19 +82,44 @@ pub struct Intent<'a> {
 
 impl Report {
     /// Sums up. `findings` is `None` where nothing was verified; `faults` are those found outside of segments.
-    pub fn new(intent: Intent<'_>, records: Vec<Record>, findings: Option<&Findings>, faults: Vec<String>) -> Self {
-        let delivered: Vec<&Record> = records.iter().filter(|record| record.delivered_ms.is_some()).collect();
+    pub fn new(
+        intent: Intent<'_>,
+        records: Vec<Record>,
+        findings: Option<&Findings>,
+        faults: Vec<String>,
+    ) -> Self {
+        let delivered: Vec<&Record> = records
+            .iter()
+            .filter(|record| record.delivered_ms.is_some())
+            .collect();
         let segments = intent.streams * intent.count;
-        let media_ms: f64 = delivered.iter().map(|record| f64::from(record.duration_ms)).sum();
-        let waited_ms: f64 = delivered.iter().filter_map(|record| record.delivered_ms).sum();
+        let media_ms: f64 = delivered
+            .iter()
+            .map(|record| f64::from(record.duration_ms))
+            .sum();
+        let waited_ms: f64 = delivered
+            .iter()
+            .filter_map(|record| record.delivered_ms)
+            .sum();
         let latency_ms = percentiles(delivered.iter().filter_map(|record| record.delivered_ms));
         let answer_ms = percentiles(delivered.iter().filter_map(|record| record.answered_ms));
-        let profiles = intent.profiles.iter().enumerate().map(|(n, profile)| ProfileReport::new(n, profile, &delivered, findings));
+        let profiles = intent
+            .profiles
+            .iter()
+            .enumerate()
+            .map(|(n, profile)| ProfileReport::new(n, profile, &delivered, findings));
         let mut all = faults;
         all.extend(records.iter().filter_map(|record| {
-            record.error.as_ref().map(|error| format!("stream {}, segment {}: {error}", record.stream, record.seq))
+            record
+                .error
+                .as_ref()
+                .map(|error| format!("stream {}, segment {}: {error}", record.stream, record.seq))
         }));
-        all.extend(findings.map(|findings| findings.faults.clone()).unwrap_or_default());
+        all.extend(
+            findings
+                .map(|findings| findings.faults.clone())
+                .unwrap_or_default(),
+        );
         Self {
             ok: all.is_empty() && delivered.len() == segments,
             streams: intent.streams,
@@ -102,10 +127,17 @@ impl Report {
             delivered: delivered.len(),
             lost: segments.saturating_sub(delivered.len()),
             late: delivered.iter().filter(|record| record.late).count(),
-            retries: delivered.iter().map(|record| u64::from(record.attempts.saturating_sub(1))).sum(),
+            retries: delivered
+                .iter()
+                .map(|record| u64::from(record.attempts.saturating_sub(1)))
+                .sum(),
             media_s: media_ms / 1000.0,
             wall_s: intent.wall_s,
-            real_time_ratio: if media_ms > 0.0 { waited_ms / media_ms } else { 0.0 },
+            real_time_ratio: if media_ms > 0.0 {
+                waited_ms / media_ms
+            } else {
+                0.0
+            },
             latency_ms,
             answer_ms,
             verified: findings.is_some(),
@@ -133,15 +165,32 @@ impl Report {
 
     fn profile_table(&self) -> Table {
         let mut table = Table::new();
-        table.load_preset(UTF8_BORDERS_ONLY).set_header(["rendition", "size", "segments", "verified", "frames", "pixels", "bytes"]);
+        table.load_preset(UTF8_BORDERS_ONLY).set_header([
+            "rendition",
+            "size",
+            "segments",
+            "verified",
+            "frames",
+            "pixels",
+            "bytes",
+        ]);
         for profile in &self.profiles {
-            let size = profile.size.map_or_else(|| "-".to_owned(), |(width, height)| format!("{width}x{height}"));
+            let size = profile.size.map_or_else(
+                || "-".to_owned(),
+                |(width, height)| format!("{width}x{height}"),
+            );
             table.add_row([
                 profile.name.clone(),
                 size,
                 profile.segments.to_string(),
-                if self.verified { profile.verified.to_string() } else { "-".to_owned() },
-                profile.frames.map_or_else(|| "-".to_owned(), |frames| frames.to_string()),
+                if self.verified {
+                    profile.verified.to_string()
+                } else {
+                    "-".to_owned()
+                },
+                profile
+                    .frames
+                    .map_or_else(|| "-".to_owned(), |frames| frames.to_string()),
                 profile.pixels.to_string(),
                 profile.bytes.to_string(),
             ]);
@@ -157,17 +206,42 @@ impl Report {
         let Percentiles { p50, p95, p99, max } = self.latency_ms;
         table.load_preset(UTF8_BORDERS_ONLY);
         table.add_row(["streams".to_owned(), self.streams.to_string()]);
-        table.add_row(["segments".to_owned(), format!("{} delivered, {} lost, {} late, {} retries", self.delivered, self.lost, self.late, self.retries)]);
-        table.add_row(["media".to_owned(), format!("{:.1} s in {:.1} s", self.media_s, self.wall_s)]);
-        table.add_row(["real-time ratio".to_owned(), format!("{:.3}", self.real_time_ratio)]);
-        table.add_row(["latency".to_owned(), format!("p50 {p50:.0} ms, p95 {p95:.0} ms, p99 {p99:.0} ms, max {max:.0} ms")]);
+        table.add_row([
+            "segments".to_owned(),
+            format!(
+                "{} delivered, {} lost, {} late, {} retries",
+                self.delivered, self.lost, self.late, self.retries
+            ),
+        ]);
+        table.add_row([
+            "media".to_owned(),
+            format!("{:.1} s in {:.1} s", self.media_s, self.wall_s),
+        ]);
+        table.add_row([
+            "real-time ratio".to_owned(),
+            format!("{:.3}", self.real_time_ratio),
+        ]);
+        table.add_row([
+            "latency".to_owned(),
+            format!("p50 {p50:.0} ms, p95 {p95:.0} ms, p99 {p99:.0} ms, max {max:.0} ms"),
+        ]);
         table
     }
 }
 
 impl ProfileReport {
-    fn new(n: usize, profile: &VideoProfile, delivered: &[&Record], findings: Option<&Findings>) -> Self {
-        let sum = |of: fn(&Record) -> &Vec<u64>| delivered.iter().filter_map(|record| of(record).get(n)).sum();
+    fn new(
+        n: usize,
+        profile: &VideoProfile,
+        delivered: &[&Record],
+        findings: Option<&Findings>,
+    ) -> Self {
+        let sum = |of: fn(&Record) -> &Vec<u64>| {
+            delivered
+                .iter()
+                .filter_map(|record| of(record).get(n))
+                .sum()
+        };
         let found = findings.and_then(|findings| findings.profiles.get(n));
         Self {
             name: profile.name.clone(),
@@ -202,23 +276,45 @@ mod tests {
 
     fn report(records: Vec<Record>, findings: Option<&Findings>) -> Report {
         let profiles = protocol::profile::presets("P144p30fps16x9,P240p30fps16x9").unwrap();
-        Report::new(Intent { profiles: &profiles, streams: 1, count: 2, wall_s: 4.0 }, records, findings, Vec::new())
+        Report::new(
+            Intent {
+                profiles: &profiles,
+                streams: 1,
+                count: 2,
+                wall_s: 4.0,
+            },
+            records,
+            findings,
+            Vec::new(),
+        )
     }
 
     #[test]
     fn all_delivered_is_a_success() {
         let report = report(vec![record(0, None), record(1, None)], None);
         assert!(report.ok);
-        assert_eq!((report.profiles[1].bytes, report.profiles[1].pixels), (40, 400));
+        assert_eq!(
+            (report.profiles[1].bytes, report.profiles[1].pixels),
+            (40, 400)
+        );
         assert!((report.real_time_ratio - 0.25).abs() < 1e-9);
         assert!(report.text().contains("nothing was verified"));
     }
 
     #[test]
     fn a_lost_an_unsent_or_a_faulty_segment_is_a_failure() {
-        assert!(!report(vec![record(0, None), record(1, Some("OrchestratorBusy"))], None).ok);
+        assert!(
+            !report(
+                vec![record(0, None), record(1, Some("OrchestratorBusy"))],
+                None
+            )
+            .ok
+        );
         assert!(!report(vec![record(0, None)], None).ok);
-        let findings = Findings { faults: vec!["stream 0, segment 1: short".into()], ..Findings::default() };
+        let findings = Findings {
+            faults: vec!["stream 0, segment 1: short".into()],
+            ..Findings::default()
+        };
         let report = report(vec![record(0, None), record(1, None)], Some(&findings));
         assert!(!report.ok && report.text().contains("fault: stream 0, segment 1: short"));
     }

@@ -25,8 +25,13 @@ impl SheetPlan {
     /// Moments spread evenly over a stream of `count` segments.
     pub fn new(count: usize) -> Self {
         let shown = count.clamp(1, COLUMNS);
-        let seqs = (0..shown).filter_map(|n| i64::try_from(n * count / shown).ok()).collect();
-        Self { seqs, per_segment: COLUMNS.div_ceil(shown) as u32 }
+        let seqs = (0..shown)
+            .filter_map(|n| i64::try_from(n * count / shown).ok())
+            .collect();
+        Self {
+            seqs,
+            per_segment: COLUMNS.div_ceil(shown) as u32,
+        }
     }
 
     /// Whether pictures of this segment are shown.
@@ -55,10 +60,19 @@ impl Picture {
         let mut rest = rgb;
         let mut pictures = Vec::new();
         for (moment, (width, height)) in report.thumbnails.iter().enumerate() {
-            let Some((bytes, after)) = rest.split_at_checked(*width as usize * *height as usize * 3) else { break };
+            let Some((bytes, after)) =
+                rest.split_at_checked(*width as usize * *height as usize * 3)
+            else {
+                break;
+            };
             rest = after;
             if let Some(image) = RgbImage::from_raw(*width, *height, bytes.to_vec()) {
-                pictures.push(Self { seq, moment, row, image });
+                pictures.push(Self {
+                    seq,
+                    moment,
+                    row,
+                    image,
+                });
             }
         }
         pictures
@@ -71,11 +85,19 @@ impl Picture {
 /// No pictures, or the file cannot be written.
 pub fn write(path: &Path, pictures: &[Picture]) -> Result<(), SheetError> {
     let sheet = lay_out(pictures).ok_or(SheetError::NoPictures)?;
-    sheet.save_with_format(path, image::ImageFormat::Png).map_err(|source| SheetError::Write { path: path.display().to_string(), source })
+    sheet
+        .save_with_format(path, image::ImageFormat::Png)
+        .map_err(|source| SheetError::Write {
+            path: path.display().to_string(),
+            source,
+        })
 }
 
 fn lay_out(pictures: &[Picture]) -> Option<RgbImage> {
-    let mut columns: Vec<(i64, usize)> = pictures.iter().map(|picture| (picture.seq, picture.moment)).collect();
+    let mut columns: Vec<(i64, usize)> = pictures
+        .iter()
+        .map(|picture| (picture.seq, picture.moment))
+        .collect();
     columns.sort_unstable();
     columns.dedup();
     let rows = pictures.iter().map(|picture| picture.row).max()? + 1;
@@ -85,11 +107,25 @@ fn lay_out(pictures: &[Picture]) -> Option<RgbImage> {
     };
     let cells: Vec<(usize, usize, RgbImage)> = pictures
         .iter()
-        .filter_map(|picture| Some((picture.row, columns.binary_search(&(picture.seq, picture.moment)).ok()?, scaled(picture))))
+        .filter_map(|picture| {
+            Some((
+                picture.row,
+                columns.binary_search(&(picture.seq, picture.moment)).ok()?,
+                scaled(picture),
+            ))
+        })
         .collect();
     let height = cells.iter().map(|(_, _, image)| image.height()).max()?;
-    let size = |cells: usize, length: u32| u32::try_from(cells).ok().map(|cells| cells * (length + GAP) + GAP);
-    let mut sheet = RgbImage::from_pixel(size(columns.len(), CELL_WIDTH)?, size(rows, height)?, BACKGROUND);
+    let size = |cells: usize, length: u32| {
+        u32::try_from(cells)
+            .ok()
+            .map(|cells| cells * (length + GAP) + GAP)
+    };
+    let mut sheet = RgbImage::from_pixel(
+        size(columns.len(), CELL_WIDTH)?,
+        size(rows, height)?,
+        BACKGROUND,
+    );
     for (row, column, image) in &cells {
         let at = |n: &usize, length: u32| *n as i64 * i64::from(length + GAP) + i64::from(GAP);
         overlay(&mut sheet, image, at(column, CELL_WIDTH), at(row, height));
@@ -120,14 +156,20 @@ mod tests {
     #[test]
     fn moments_are_spread_over_the_stream() {
         let plan = SheetPlan::new(60);
-        assert_eq!((plan.seqs.clone(), plan.per_segment()), (vec![0, 10, 20, 30, 40, 50], 1));
+        assert_eq!(
+            (plan.seqs.clone(), plan.per_segment()),
+            (vec![0, 10, 20, 30, 40, 50], 1)
+        );
         let plan = SheetPlan::new(2);
         assert_eq!((plan.seqs.clone(), plan.per_segment()), (vec![0, 1], 3));
     }
 
     #[test]
     fn pictures_come_to_lie_in_rows_and_columns() {
-        let report = ProbeReport { thumbnails: vec![(240, 10), (240, 10)], ..ProbeReport::default() };
+        let report = ProbeReport {
+            thumbnails: vec![(240, 10), (240, 10)],
+            ..ProbeReport::default()
+        };
         let mut pictures = Picture::cut(0, 0, &report, &vec![255; 2 * 240 * 10 * 3]);
         pictures.extend(Picture::cut(0, 1, &report, &vec![128; 2 * 240 * 10 * 3]));
         let sheet = lay_out(&pictures).unwrap();
@@ -139,7 +181,10 @@ mod tests {
 
     #[test]
     fn fewer_bytes_than_promised_give_fewer_pictures() {
-        let report = ProbeReport { thumbnails: vec![(2, 2), (2, 2)], ..ProbeReport::default() };
+        let report = ProbeReport {
+            thumbnails: vec![(2, 2), (2, 2)],
+            ..ProbeReport::default()
+        };
         assert_eq!(Picture::cut(0, 0, &report, &[0; 13]).len(), 1);
     }
 }

@@ -57,18 +57,35 @@ impl Source {
     /// [`SourceError`] names the file at fault.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         if path.is_dir() {
-            return Self::of_files(&files_of(path)?.into_iter().map(|file| (file, None)).collect::<Vec<_>>());
+            return Self::of_files(
+                &files_of(path)?
+                    .into_iter()
+                    .map(|file| (file, None))
+                    .collect::<Vec<_>>(),
+            );
         }
-        if path.extension().is_some_and(|ending| ending == "m3u8" || ending == "m3u") {
+        if path
+            .extension()
+            .is_some_and(|ending| ending == "m3u8" || ending == "m3u")
+        {
             let text = String::from_utf8_lossy(&read(path)?).into_owned();
-            let entries = playlist::entries(&text).map_err(|source| SourceError::Playlist { path: path.into(), source })?;
+            let entries = playlist::entries(&text).map_err(|source| SourceError::Playlist {
+                path: path.into(),
+                source,
+            })?;
             let folder = path.parent().unwrap_or(Path::new("."));
-            let files = entries.into_iter().map(|entry| (folder.join(entry.uri), Some(entry.seconds)));
+            let files = entries
+                .into_iter()
+                .map(|entry| (folder.join(entry.uri), Some(entry.seconds)));
             return Self::of_files(&files.collect::<Vec<_>>());
         }
         let whole = parse(path, &read(path)?)?;
         let first = whole.units.iter().map(|unit| unit.dts).min().unwrap_or(0);
-        let whole = if first < START { whole.shifted(START) } else { whole };
+        let whole = if first < START {
+            whole.shifted(START)
+        } else {
+            whole
+        };
         Self::of_media(split(whole, CUT), path)
     }
 
@@ -78,9 +95,15 @@ impl Source {
         for (path, seconds) in files {
             let bytes = Bytes::from(read(path)?);
             let media = parse(path, &bytes)?;
-            let stated = seconds.map(|seconds| (seconds * 1000.0).round() as u32).filter(|ms| *ms > 0);
+            let stated = seconds
+                .map(|seconds| (seconds * 1000.0).round() as u32)
+                .filter(|ms| *ms > 0);
             let duration_ms = stated.unwrap_or_else(|| length_ms(&media));
-            segments.push(Original { bytes, media, duration_ms });
+            segments.push(Original {
+                bytes,
+                media,
+                duration_ms,
+            });
         }
         Self::of(segments)
     }
@@ -91,20 +114,32 @@ impl Source {
         }
         let cut = |mut media: Media| {
             media.container = ContainerKind::Ts;
-            Original { bytes: media.mux_ts(), duration_ms: length_ms(&media), media }
+            Original {
+                bytes: media.mux_ts(),
+                duration_ms: length_ms(&media),
+                media,
+            }
         };
         Self::of(parts.into_iter().map(cut).collect())
     }
 
     fn of(segments: Vec<Original>) -> Result<Self, SourceError> {
         let times = |original: &Original| original.media.display_times();
-        let (Some(first), Some(last)) = (segments.first().map(times), segments.last().map(times)) else {
+        let (Some(first), Some(last)) = (segments.first().map(times), segments.last().map(times))
+        else {
             return Err(SourceError::Empty);
         };
         let start = first.first().copied().unwrap_or(0);
-        let end = last.last().copied().unwrap_or(0).saturating_add(frame_ticks(&last));
+        let end = last
+            .last()
+            .copied()
+            .unwrap_or(0)
+            .saturating_add(frame_ticks(&last));
         // A folder whose files do not follow each other in time still has to go forward.
-        let least = segments.iter().map(|segment| i64::from(segment.duration_ms) * TICKS_PER_SECOND / 1000).sum();
+        let least = segments
+            .iter()
+            .map(|segment| i64::from(segment.duration_ms) * TICKS_PER_SECOND / 1000)
+            .sum();
         let span = if end > start { end - start } else { least };
         Ok(Self { segments, span })
     }
@@ -116,18 +151,23 @@ impl Source {
 
     /// Length of the segment at a position of the stream, ms.
     pub fn duration_ms(&self, position: usize) -> u32 {
-        self.original(position).map_or(0, |original| original.duration_ms)
+        self.original(position)
+            .map_or(0, |original| original.duration_ms)
     }
 
     /// Media length of the first `count` segments of the stream, ms.
     pub fn total_ms(&self, count: usize) -> u64 {
-        (0..count).map(|position| u64::from(self.duration_ms(position))).sum()
+        (0..count)
+            .map(|position| u64::from(self.duration_ms(position)))
+            .sum()
     }
 
     /// Positions that are needed for a stream of at least `ms`.
     pub fn count_for(&self, ms: u64) -> usize {
         let pass = self.total_ms(self.len()).max(1);
-        let whole = usize::try_from(ms / pass).unwrap_or(usize::MAX).saturating_mul(self.len());
+        let whole = usize::try_from(ms / pass)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(self.len());
         let mut rest = ms % pass;
         let mut more = 0;
         while rest > 0 {
@@ -147,7 +187,13 @@ impl Source {
         let shift = self.span.saturating_mul(pass);
         let bytes = match shift {
             0 => original.bytes.clone(),
-            _ => original.media.shifted(shift).mux().map_err(|source| SourceError::Repeat { source: source.into() })?,
+            _ => original
+                .media
+                .shifted(shift)
+                .mux()
+                .map_err(|source| SourceError::Repeat {
+                    source: source.into(),
+                })?,
         };
         Ok(Segment {
             seq: i64::try_from(position).unwrap_or(i64::MAX),
@@ -165,7 +211,9 @@ impl Source {
 
     /// The bytes of a segment of the source, as in the first pass.
     pub fn bytes(&self, index: usize) -> Bytes {
-        self.original(index).map(|original| original.bytes.clone()).unwrap_or_default()
+        self.original(index)
+            .map(|original| original.bytes.clone())
+            .unwrap_or_default()
     }
 
     /// What a node must be able to do to transcode this source to `profiles`, as a gateway that is pushed segments asks it.
@@ -174,8 +222,15 @@ impl Source {
     /// A codec that no job can name.
     pub fn demand(&self, profiles: &[VideoProfile]) -> Result<Capabilities, SourceError> {
         let media = self.media(0).ok_or(SourceError::Empty)?;
-        let (input, input_sampling) = media.job_codec().map_err(|source| SourceError::Repeat { source })?;
-        let traits = JobTraits { input, input_sampling, segments_pushed: true, perceptual_hash: false };
+        let (input, input_sampling) = media
+            .job_codec()
+            .map_err(|source| SourceError::Repeat { source })?;
+        let traits = JobTraits {
+            input,
+            input_sampling,
+            segments_pushed: true,
+            perceptual_hash: false,
+        };
         Ok(Capabilities::demand(required(&traits, profiles)))
     }
 
@@ -186,25 +241,43 @@ impl Source {
 
 fn length_ms(media: &Media) -> u32 {
     let times = media.display_times();
-    let ticks = times.last().zip(times.first()).map_or(0, |(last, first)| last - first) + frame_ticks(&times);
-    u32::try_from((ticks * 1000 + TICKS_PER_SECOND / 2) / TICKS_PER_SECOND).unwrap_or(1).max(1)
+    let ticks = times
+        .last()
+        .zip(times.first())
+        .map_or(0, |(last, first)| last - first)
+        + frame_ticks(&times);
+    u32::try_from((ticks * 1000 + TICKS_PER_SECOND / 2) / TICKS_PER_SECOND)
+        .unwrap_or(1)
+        .max(1)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SourceError> {
-    std::fs::read(path).map_err(|source| SourceError::Read { path: path.into(), source })
+    std::fs::read(path).map_err(|source| SourceError::Read {
+        path: path.into(),
+        source,
+    })
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Media, SourceError> {
-    Media::parse(bytes).map_err(|source| SourceError::Media { path: path.into(), source })
+    Media::parse(bytes).map_err(|source| SourceError::Media {
+        path: path.into(),
+        source,
+    })
 }
 
 /// The `.ts` and `.mp4` files of a folder, by the numbers in their names, else by name.
 fn files_of(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    let broken = |source| SourceError::Read { path: folder.into(), source };
+    let broken = |source| SourceError::Read {
+        path: folder.into(),
+        source,
+    };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(broken)? {
         let path = entry.map_err(broken)?.path();
-        if path.extension().is_some_and(|ending| ending == "ts" || ending == "mp4") {
+        if path
+            .extension()
+            .is_some_and(|ending| ending == "ts" || ending == "mp4")
+        {
             files.push(path);
         }
     }
@@ -215,7 +288,10 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
 /// `seg-10` comes after `seg-9`: the last number of a name counts as a number.
 fn name_key(stem: &str) -> (String, u64, String) {
     let head = stem.trim_end_matches(|c: char| c.is_ascii_digit());
-    let number = stem.get(head.len()..).and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    let number = stem
+        .get(head.len()..)
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(0);
     (head.to_owned(), number, stem.to_owned())
 }
 
@@ -253,7 +329,9 @@ pub enum SourceError {
         path: PathBuf,
     },
     /// No segment at all.
-    #[error("no segments found: give a TS or MP4 file, a folder of .ts or .mp4 files, or a media playlist")]
+    #[error(
+        "no segments found: give a TS or MP4 file, a folder of .ts or .mp4 files, or a media playlist"
+    )]
     Empty,
     /// A segment cannot be sent as it is, or not again with other times.
     #[error("a segment of the source cannot be used: {source}")]
@@ -282,8 +360,12 @@ mod tests {
     #[test]
     fn each_pass_goes_on_where_the_last_one_ended() {
         let source = source();
-        let end = Media::parse(&source.segment(2).unwrap().bytes).unwrap().display_times();
-        let next = Media::parse(&source.segment(3).unwrap().bytes).unwrap().display_times();
+        let end = Media::parse(&source.segment(2).unwrap().bytes)
+            .unwrap()
+            .display_times();
+        let next = Media::parse(&source.segment(3).unwrap().bytes)
+            .unwrap()
+            .display_times();
         assert_eq!(next[0] - end[end.len() - 1], 3000);
         assert_eq!(source.segment(3).unwrap().shift, 450_000);
     }

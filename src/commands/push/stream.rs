@@ -108,7 +108,8 @@ impl Stream {
         while let Some(under_way) = receive.recv().await {
             let record = self.settle(under_way).await;
             self.bar.inc(1);
-            self.bar.set_message(record.error.clone().unwrap_or_default());
+            self.bar
+                .set_message(record.error.clone().unwrap_or_default());
             records.push(record);
         }
         if let Err(error) = feeding.await {
@@ -119,13 +120,24 @@ impl Stream {
         }
         self.bar.finish();
         let saved = self.saver.as_ref().map_or(Ok(()), Saver::finish);
-        let fault = saved.err().map(|error| format!("stream {}: cannot write playlists: {error}", self.pace.stream));
+        let fault = saved.err().map(|error| {
+            format!(
+                "stream {}: cannot write playlists: {error}",
+                self.pace.stream
+            )
+        });
         Ended { records, fault }
     }
 
     async fn settle(&mut self, under_way: UnderWay) -> Record {
-        let UnderWay { due, position, outcome } = under_way;
-        let (segment, outcome) = outcome.await.unwrap_or_else(|error| (None, Err(format!("broke: {error}"))));
+        let UnderWay {
+            due,
+            position,
+            outcome,
+        } = under_way;
+        let (segment, outcome) = outcome
+            .await
+            .unwrap_or_else(|error| (None, Err(format!("broke: {error}"))));
         let duration_ms = self.source.duration_ms(position);
         let mut record = Record {
             stream: self.pace.stream,
@@ -141,12 +153,21 @@ impl Stream {
         };
         match (segment, outcome) {
             (Some(segment), Ok((delivery, finished))) => {
-                record.late = finished.saturating_duration_since(due) > Duration::from_millis(duration_ms.into());
+                record.late = finished.saturating_duration_since(due)
+                    > Duration::from_millis(duration_ms.into());
                 record.answered_ms = Some(milliseconds(delivery.answered));
                 record.delivered_ms = Some(milliseconds(delivery.delivered));
                 record.attempts = delivery.attempts;
-                record.bytes = delivery.renditions.iter().map(|rendition| rendition.bytes.len() as u64).collect();
-                record.pixels = delivery.renditions.iter().map(|rendition| rendition.pixels).collect();
+                record.bytes = delivery
+                    .renditions
+                    .iter()
+                    .map(|rendition| rendition.bytes.len() as u64)
+                    .collect();
+                record.pixels = delivery
+                    .renditions
+                    .iter()
+                    .map(|rendition| rendition.pixels)
+                    .collect();
                 record.error = self.hand_on(&segment, delivery).await;
             }
             (_, Err(error)) => record.error = Some(error),
@@ -158,12 +179,24 @@ impl Stream {
     /// Saves and checks; the reason if it could not be saved.
     async fn hand_on(&mut self, segment: &Segment, delivery: Delivery) -> Option<String> {
         let saved = match &mut self.saver {
-            Some(saver) => saver.save(segment.seq, segment.duration_ms, &delivery.renditions).await,
+            Some(saver) => {
+                saver
+                    .save(segment.seq, segment.duration_ms, &delivery.renditions)
+                    .await
+            }
             None => Ok(()),
         };
         if let Some(checks) = &self.checks {
-            let Segment { seq, index, shift, .. } = *segment;
-            let check = Check { stream: self.pace.stream, seq, index, shift, renditions: delivery.renditions };
+            let Segment {
+                seq, index, shift, ..
+            } = *segment;
+            let check = Check {
+                stream: self.pace.stream,
+                seq,
+                index,
+                shift,
+                renditions: delivery.renditions,
+            };
             if checks.send(check).await.is_err() {
                 return Some("could not be verified".to_owned());
             }
@@ -201,7 +234,15 @@ impl Feeder {
             let Ok(permit) = permit else { return };
             let since = if self.pace.live { due } else { Instant::now() };
             let outcome = tokio::spawn(deliver(Arc::clone(&self.client), ready, permit));
-            if under_way.send(UnderWay { due: since, position, outcome }).await.is_err() {
+            if under_way
+                .send(UnderWay {
+                    due: since,
+                    position,
+                    outcome,
+                })
+                .await
+                .is_err()
+            {
                 return;
             }
             due += Duration::from_millis(self.source.duration_ms(position).into());
@@ -210,8 +251,10 @@ impl Feeder {
 
     async fn prepare(&self, position: usize) -> Result<Outgoing, String> {
         let source = Arc::clone(&self.source);
-        let made = tokio::task::spawn_blocking(move || source.segment(position).map(Outgoing::new)).await;
-        made.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        let made =
+            tokio::task::spawn_blocking(move || source.segment(position).map(Outgoing::new)).await;
+        made.map_err(|error| error.to_string())?
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -227,7 +270,12 @@ async fn deliver(
     };
     let outcome = client.submit(&outgoing).await;
     drop(permit);
-    (Some(outgoing.segment), outcome.map(|delivery| (delivery, Instant::now())).map_err(|error: ClientError| error.to_string()))
+    (
+        Some(outgoing.segment),
+        outcome
+            .map(|delivery| (delivery, Instant::now()))
+            .map_err(|error: ClientError| error.to_string()),
+    )
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -50,7 +50,11 @@ impl Transport {
                 .build()
                 .map_err(|error| TransportError::Setup(error.to_string()))
         };
-        Ok(Self { segments: client(&[b"h2", b"http/1.1"])?, downloads: client(&[])?, rpc_tls: Arc::new(tls(&[b"h2"])?) })
+        Ok(Self {
+            segments: client(&[b"h2", b"http/1.1"])?,
+            downloads: client(&[])?,
+            rpc_tls: Arc::new(tls(&[b"h2"])?),
+        })
     }
 
     /// A client on a connection of its own, which closes with it.
@@ -58,21 +62,34 @@ impl Transport {
     /// # Errors
     /// [`TransportError`] when the address is none or nobody answers there.
     pub async fn rpc(&self, service: &str) -> Result<OrchestratorClient<Channel>, TransportError> {
-        let origin: Uri = service.parse().map_err(|_| TransportError::Address(service.to_owned()))?;
+        let origin: Uri = service
+            .parse()
+            .map_err(|_| TransportError::Address(service.to_owned()))?;
         let (Some(host), Some(scheme)) = (origin.host(), origin.scheme_str()) else {
             return Err(TransportError::Address(service.to_owned()));
         };
         let secure = scheme == "https";
         let port = origin.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
         let tls = secure.then(|| Arc::clone(&self.rpc_tls));
         // The connector below does what the scheme of the origin asks, so the endpoint itself must not ask for TLS.
-        let endpoint = Endpoint::from_static("http://orchestrator").origin(origin).connect_timeout(RPC_CONNECT);
+        let endpoint = Endpoint::from_static("http://orchestrator")
+            .origin(origin)
+            .connect_timeout(RPC_CONNECT);
         let connector = tower::service_fn(move |_: Uri| dial(host.clone(), port, tls.clone()));
         let channel = tokio::time::timeout(RPC_CONNECT, endpoint.connect_with_connector(connector))
             .await
-            .map_err(|_| TransportError::Connect { service: service.to_owned(), reason: "timed out".to_owned() })?
-            .map_err(|error| TransportError::Connect { service: service.to_owned(), reason: causes(&error) })?;
+            .map_err(|_| TransportError::Connect {
+                service: service.to_owned(),
+                reason: "timed out".to_owned(),
+            })?
+            .map_err(|error| TransportError::Connect {
+                service: service.to_owned(),
+                reason: causes(&error),
+            })?;
         Ok(OrchestratorClient::new(channel))
     }
 }
@@ -81,7 +98,11 @@ impl Transport {
 trait Link: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Link for T {}
 
-async fn dial(host: String, port: u16, tls: Option<Arc<ClientConfig>>) -> io::Result<TokioIo<Box<dyn Link>>> {
+async fn dial(
+    host: String,
+    port: u16,
+    tls: Option<Arc<ClientConfig>>,
+) -> io::Result<TokioIo<Box<dyn Link>>> {
     let socket = TcpStream::connect((host.as_str(), port)).await?;
     socket.set_nodelay(true)?;
     let Some(tls) = tls else {
@@ -109,12 +130,17 @@ pub fn causes(error: &dyn std::error::Error) -> String {
 fn tls(alpn: &[&[u8]]) -> Result<ClientConfig, TransportError> {
     let provider = Arc::new(ring::default_provider());
     let verifier = Arc::new(AnyCertificate(provider.signature_verification_algorithms));
-    let mut config = client_config(provider)?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+    let mut config = client_config(provider)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     Ok(config)
 }
 
-fn client_config(provider: Arc<CryptoProvider>) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, TransportError> {
+fn client_config(
+    provider: Arc<CryptoProvider>,
+) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, TransportError> {
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| TransportError::Setup(error.to_string()))

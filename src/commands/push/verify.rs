@@ -73,16 +73,38 @@ pub struct Verifier {
 
 impl Verifier {
     /// A verifier that finds faults if `strict`, and takes the pictures of `sheet`.
-    pub fn new(source: Arc<Source>, profiles: Vec<VideoProfile>, workers: LocalWorkers, strict: bool, sheet: Option<SheetPlan>) -> Self {
-        let findings = Findings { profiles: vec![ProfileFindings::default(); profiles.len()], ..Findings::default() };
+    pub fn new(
+        source: Arc<Source>,
+        profiles: Vec<VideoProfile>,
+        workers: LocalWorkers,
+        strict: bool,
+        sheet: Option<SheetPlan>,
+    ) -> Self {
+        let findings = Findings {
+            profiles: vec![ProfileFindings::default(); profiles.len()],
+            ..Findings::default()
+        };
         let (sources, timelines) = (HashMap::new(), HashMap::new());
-        Self { source, profiles, workers, worker: None, sheet, strict, sources, timelines, findings }
+        Self {
+            source,
+            profiles,
+            workers,
+            worker: None,
+            sheet,
+            strict,
+            sources,
+            timelines,
+            findings,
+        }
     }
 
     /// Checks what arrives until no more comes. Per stream, segments must come in their order.
     pub async fn run(mut self, mut checks: mpsc::Receiver<Check>) -> Findings {
         while let Some(check) = checks.recv().await {
-            let pictured = self.sheet.as_ref().is_some_and(|sheet| check.stream == 0 && sheet.wants(check.seq));
+            let pictured = self
+                .sheet
+                .as_ref()
+                .is_some_and(|sheet| check.stream == 0 && sheet.wants(check.seq));
             if self.strict || pictured {
                 self.segment(&check, pictured).await;
             }
@@ -96,18 +118,29 @@ impl Verifier {
             return;
         }
         if pictured && let Some((_, report, thumbnails)) = self.sources.get(&check.index) {
-            self.findings.pictures.extend(Picture::cut(check.seq, 0, report, thumbnails));
+            self.findings
+                .pictures
+                .extend(Picture::cut(check.seq, 0, report, thumbnails));
         }
         for (n, rendition) in check.renditions.iter().enumerate() {
-            let Some(profile) = self.profiles.get(n).cloned() else { break };
+            let Some(profile) = self.profiles.get(n).cloned() else {
+                break;
+            };
             match self.probe(rendition.bytes.clone(), pictured).await {
                 Ok((report, thumbnails)) => {
                     if pictured {
-                        self.findings.pictures.extend(Picture::cut(check.seq, n + 1, &report, &thumbnails));
+                        self.findings.pictures.extend(Picture::cut(
+                            check.seq,
+                            n + 1,
+                            &report,
+                            &thumbnails,
+                        ));
                     }
                     self.compare(check, n, &profile, rendition, &report);
                 }
-                Err(error) => self.fault(check, &profile.name, &format!("cannot be decoded: {error}")),
+                Err(error) => {
+                    self.fault(check, &profile.name, &format!("cannot be decoded: {error}"))
+                }
             }
         }
     }
@@ -117,15 +150,24 @@ impl Verifier {
         if self.sources.contains_key(&index) {
             return Ok(());
         }
-        let (report, thumbnails) = self.probe(self.source.bytes(index), self.sheet.is_some()).await?;
+        let (report, thumbnails) = self
+            .probe(self.source.bytes(index), self.sheet.is_some())
+            .await?;
         let mut pts = report.video_pts.clone();
         pts.sort_unstable();
-        let times = SourceTimes { frame: frame_ticks(&pts), pts };
+        let times = SourceTimes {
+            frame: frame_ticks(&pts),
+            pts,
+        };
         self.sources.insert(index, (times, report, thumbnails));
         Ok(())
     }
 
-    async fn probe(&mut self, bytes: Bytes, pictured: bool) -> Result<(ProbeReport, Bytes), WorkerError> {
+    async fn probe(
+        &mut self,
+        bytes: Bytes,
+        pictured: bool,
+    ) -> Result<(ProbeReport, Bytes), WorkerError> {
         let mut worker = match self.worker.take() {
             Some(worker) => worker,
             None => self.workers.start_prober().await?,
@@ -144,26 +186,29 @@ impl Verifier {
         outcome
     }
 
-    fn compare(&mut self, check: &Check, n: usize, profile: &VideoProfile, rendition: &Delivered, report: &ProbeReport) {
-        let mut faults = Vec::new();
-        let decoded = u64::from(report.width) * u64::from(report.height) * report.frames;
-        if decoded != rendition.pixels {
-            faults.push(format!("{} pixels billed, {decoded} decoded", rendition.pixels));
-        }
-        if report.frames == 0 {
-            faults.push("nothing can be played".to_owned());
-        }
-        if report.key_frames.first() != Some(&0) {
-            faults.push("does not begin with a key picture".to_owned());
-        }
+    fn compare(
+        &mut self,
+        check: &Check,
+        n: usize,
+        profile: &VideoProfile,
+        rendition: &Delivered,
+        report: &ProbeReport,
+    ) {
+        let mut faults = picture_faults(rendition.pixels, report);
         if let Some((times, _, _)) = self.sources.get(&check.index) {
-            let moved = SourceTimes { pts: times.pts.iter().map(|pts| pts + check.shift).collect(), frame: times.frame };
+            let moved = SourceTimes {
+                pts: times.pts.iter().map(|pts| pts + check.shift).collect(),
+                frame: times.frame,
+            };
             let mut frames = report.video_pts.clone();
             frames.sort_unstable();
             let timeline = self.timelines.entry((check.stream, n)).or_default();
             faults.extend(timeline.check(check.seq, &moved, &frames, profile.frame_rate()));
         }
-        match (self.source.media(check.index), Media::parse(&rendition.bytes)) {
+        match (
+            self.source.media(check.index),
+            Media::parse(&rendition.bytes),
+        ) {
             (Some(source), Ok(found)) => faults.extend(audio::differs(source, check.shift, &found)),
             (_, Err(error)) => faults.push(error.to_string()),
             (None, Ok(_)) => {}
@@ -180,7 +225,56 @@ impl Verifier {
 
     fn fault(&mut self, check: &Check, of: &str, what: &str) {
         if self.strict {
-            self.findings.faults.push(format!("stream {}, segment {}, {of}: {what}", check.stream, check.seq));
+            self.findings.faults.push(format!(
+                "stream {}, segment {}, {of}: {what}",
+                check.stream, check.seq
+            ));
         }
+    }
+}
+
+/// What is wrong with the pictures of a rendition that bills `billed` pixels.
+fn picture_faults(billed: u64, report: &ProbeReport) -> Vec<String> {
+    let mut faults = Vec::new();
+    let decoded = u64::from(report.width) * u64::from(report.height) * report.frames;
+    if decoded != billed {
+        faults.push(format!("{billed} pixels billed, {decoded} decoded"));
+    }
+    if report.frames == 0 {
+        faults.push("nothing can be played".to_owned());
+    }
+    if report.key_frames.first() != Some(&0) {
+        faults.push("does not begin with a key picture".to_owned());
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_are_exact_and_the_first_picture_is_key() {
+        let report = ProbeReport {
+            width: 426,
+            height: 240,
+            frames: 60,
+            key_frames: vec![0, 30],
+            ..ProbeReport::default()
+        };
+        assert_eq!(
+            picture_faults(426 * 240 * 60, &report),
+            Vec::<String>::new()
+        );
+        assert_eq!(picture_faults(426 * 240 * 60 - 1, &report).len(), 1);
+        let late = ProbeReport {
+            key_frames: vec![1],
+            ..report
+        };
+        assert_eq!(
+            picture_faults(426 * 240 * 60, &late),
+            ["does not begin with a key picture"]
+        );
+        assert_eq!(picture_faults(0, &ProbeReport::default()).len(), 2);
     }
 }

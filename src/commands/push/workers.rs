@@ -4,7 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use host::job::{Device, EncoderSettings, JobError, JobId, JobStats, ProbeJob, ProbeReport, Rendition, SegmentJob};
+use host::job::{
+    Device, EncoderSettings, JobError, JobId, JobStats, ProbeJob, ProbeReport, Rendition,
+    SegmentJob,
+};
 use host::message::{Command, Report};
 use host::process::{Exit, HostError, WorkerLauncher, WorkerLimits, WorkerProcess, write_registry};
 use tempfile::TempDir;
@@ -26,7 +29,10 @@ impl LocalWorkers {
     pub async fn prepare(given: Option<&Path>) -> Result<Self, WorkerError> {
         let binary = worker_binary(given);
         let failed = |reason: String| WorkerError::Prepare { reason };
-        let folder = tempfile::Builder::new().prefix("orchestrion-registry-").tempdir().map_err(|error| failed(error.to_string()))?;
+        let folder = tempfile::Builder::new()
+            .prefix("orchestrion-registry-")
+            .tempdir()
+            .map_err(|error| failed(error.to_string()))?;
         let registry = folder.path().join("registry.bin");
         let (asked, target) = (binary.clone(), registry.clone());
         tokio::task::spawn_blocking(move || write_registry(&asked, &target))
@@ -34,7 +40,10 @@ impl LocalWorkers {
             .map_err(|error| failed(error.to_string()))?
             .map_err(|error| failed(format!("{}: {error}", binary.display())))?;
         let launcher = WorkerLauncher::new(binary, WorkerLimits::default(), Some(registry));
-        Ok(Self { launcher, _registry: folder })
+        Ok(Self {
+            launcher,
+            _registry: folder,
+        })
     }
 
     /// Starts a worker whose encoders are set so.
@@ -51,7 +60,12 @@ impl LocalWorkers {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn start_prober(&self) -> Result<LocalWorker, WorkerError> {
-        let settings = EncoderSettings { device: Device::Cpu, x264_preset: "ultrafast".to_owned(), x264_lookahead: None, x264_threads: 1 };
+        let settings = EncoderSettings {
+            device: Device::Cpu,
+            x264_preset: "ultrafast".to_owned(),
+            x264_lookahead: None,
+            x264_threads: 1,
+        };
         self.start(settings).await
     }
 }
@@ -77,14 +91,25 @@ impl LocalWorker {
     ///
     /// # Errors
     /// [`WorkerError::Job`] leaves the worker usable; after any other it is gone.
-    pub async fn transcode(&mut self, spec: SegmentJob, input: Bytes, limit: Duration) -> Result<Transcoded, WorkerError> {
+    pub async fn transcode(
+        &mut self,
+        spec: SegmentJob,
+        input: Bytes,
+        limit: Duration,
+    ) -> Result<Transcoded, WorkerError> {
         let job = self.number();
         let mut renditions = Vec::new();
-        let last = self.job(Command::Segment { job, spec }, job, input, limit, |report, bytes| {
-            if let Report::Rendition { rendition, .. } = report {
-                renditions.push((rendition, bytes));
-            }
-        });
+        let last = self.job(
+            Command::Segment { job, spec },
+            job,
+            input,
+            limit,
+            |report, bytes| {
+                if let Report::Rendition { rendition, .. } = report {
+                    renditions.push((rendition, bytes));
+                }
+            },
+        );
         match last.await? {
             (Report::Done { stats, .. }, _) => Ok(Transcoded { renditions, stats }),
             _ => Err(WorkerError::Confused),
@@ -95,9 +120,17 @@ impl LocalWorker {
     ///
     /// # Errors
     /// As [`transcode`](Self::transcode).
-    pub async fn probe(&mut self, spec: ProbeJob, input: Bytes, limit: Duration) -> Result<(ProbeReport, Bytes), WorkerError> {
+    pub async fn probe(
+        &mut self,
+        spec: ProbeJob,
+        input: Bytes,
+        limit: Duration,
+    ) -> Result<(ProbeReport, Bytes), WorkerError> {
         let job = self.number();
-        match self.job(Command::Probe { job, spec }, job, input, limit, |_, _| {}).await? {
+        match self
+            .job(Command::Probe { job, spec }, job, input, limit, |_, _| {})
+            .await?
+        {
             (Report::Probed { report, .. }, thumbnails) => Ok((report, thumbnails)),
             _ => Err(WorkerError::Confused),
         }
@@ -117,7 +150,12 @@ impl LocalWorker {
         limit: Duration,
         mut each: impl FnMut(Report, Bytes),
     ) -> Result<(Report, Bytes), WorkerError> {
-        let WorkerProcess { sender, receiver, handle, .. } = &mut self.process;
+        let WorkerProcess {
+            sender,
+            receiver,
+            handle,
+            ..
+        } = &mut self.process;
         let feed = async {
             sender.send(command, None).await?;
             sender.send(Command::Input { job }, Some(input)).await?;
@@ -127,8 +165,12 @@ impl LocalWorker {
             loop {
                 let (report, bytes) = receiver.recv().await?;
                 match report {
-                    Report::Done { job: of, .. } | Report::Probed { job: of, .. } if of == job => return Ok((report, bytes)),
-                    Report::Failed { job: of, error } if of == job => return Err(WorkerError::Job(error)),
+                    Report::Done { job: of, .. } | Report::Probed { job: of, .. } if of == job => {
+                        return Ok((report, bytes));
+                    }
+                    Report::Failed { job: of, error } if of == job => {
+                        return Err(WorkerError::Job(error));
+                    }
                     other => each(other, bytes),
                 }
             }
@@ -140,7 +182,9 @@ impl LocalWorker {
                 handle.kill();
                 Err(WorkerError::Stuck(limit))
             }
-            Ok(Err(WorkerError::Host(HostError::Closed))) => Err(WorkerError::Ended(handle.exit().await)),
+            Ok(Err(WorkerError::Host(HostError::Closed))) => {
+                Err(WorkerError::Ended(handle.exit().await))
+            }
             Ok(outcome) => outcome,
         }
     }
@@ -150,7 +194,9 @@ impl LocalWorker {
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     /// The binary cannot be used.
-    #[error("cannot use the worker binary: {reason}; install orchestrion-worker beside orchestrion or name it with -workerBinary")]
+    #[error(
+        "cannot use the worker binary: {reason}; install orchestrion-worker beside orchestrion or name it with -workerBinary"
+    )]
     Prepare {
         /// Why not.
         reason: String,

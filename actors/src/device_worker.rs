@@ -24,7 +24,7 @@ use crate::attempt::{AttemptEnd, CommandSink, LinkDown, ReportSource, attempt};
 use crate::body::{Body, End};
 use crate::failure::SegmentFailure;
 use crate::tries::{Next, TimeBudget, Tries, TryFailure};
-use crate::worker_registry::{WorkerEntry, WorkerView, Workers};
+use crate::worker_registry::{WorkerEntry, WorkerView, Workers, device_name};
 
 /// How often an idle process is asked whether it lives.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -63,15 +63,22 @@ impl Process {
         self.link.handle.ended().is_none()
     }
 
-    /// Itself while it lives. One that has ended while it had nothing to do is counted and is gone.
-    pub fn alive(self) -> Option<Self> {
+    /// Itself while it lives. One that has ended while it had nothing to do is counted and is gone; why, is the error.
+    pub fn alive(self) -> Result<Self, WorkerEnd> {
         match self.link.handle.ended() {
-            None => Some(self),
+            None => Ok(self),
             Some(exit) => {
-                self.guard.ended(end_of(exit));
-                None
+                let end = end_of(exit);
+                self.guard.ended(end);
+                Err(end)
             }
         }
+    }
+
+    /// Ends it because its work is done.
+    fn retire(self) {
+        self.link.handle.kill();
+        self.guard.ended(WorkerEnd::Finished);
     }
 
     fn job(&mut self) -> JobId {
@@ -87,19 +94,21 @@ impl Process {
     }
 
     /// Why its link broke, once it has; kills it if it lives on.
-    async fn bury(self, down: &LinkDown) -> TryFailure {
+    async fn bury(self, down: &LinkDown) -> (TryFailure, WorkerEnd) {
         match tokio::time::timeout(EXIT, self.link.handle.exit()).await {
             Ok(exit) => {
-                self.guard.ended(end_of(exit));
-                if exit.accuses_job() {
+                let end = end_of(exit);
+                self.guard.ended(end);
+                let failure = if exit.accuses_job() {
                     TryFailure::Crashed(exit.to_string())
                 } else {
                     TryFailure::Killed(exit.to_string())
-                }
+                };
+                (failure, end)
             }
             Err(_) => {
                 self.kill(WorkerEnd::Protocol);
-                TryFailure::Crashed(down.0.clone())
+                (TryFailure::Crashed(down.0.clone()), WorkerEnd::Protocol)
             }
         }
     }
@@ -181,10 +190,16 @@ pub struct Transcode {
     pub arrived: Instant,
 }
 
+/// The process of a worker, or how the last one was lost.
+struct Seat {
+    process: Option<Process>,
+    lost: Option<WorkerEnd>,
+}
+
 /// See the module.
 pub struct DeviceWorker {
     device: Device,
-    process: Arc<Mutex<Option<Process>>>,
+    seat: Arc<Mutex<Seat>>,
     workers: Workers,
     entry: Arc<WorkerEntry>,
     metrics: Arc<Metrics>,
@@ -210,7 +225,10 @@ impl DeviceWorker {
             ctx.spawn(over.map(|(), _, ctx: &mut Context<Self>| ctx.stop()));
             Self {
                 device,
-                process: Arc::new(Mutex::new(process)),
+                seat: Arc::new(Mutex::new(Seat {
+                    process,
+                    lost: None,
+                })),
                 workers,
                 entry: Arc::new(entry),
                 metrics,
@@ -230,10 +248,18 @@ impl Actor for DeviceWorker {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(4);
         ctx.run_interval(HEARTBEAT, |worker, ctx| {
-            let process = Arc::clone(&worker.process);
+            let seat = Arc::clone(&worker.seat);
             let entry = Arc::clone(&worker.entry);
-            ctx.spawn(heartbeat(process, entry).into_actor(worker));
+            ctx.spawn(heartbeat(seat, entry).into_actor(worker));
         });
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        if let Ok(mut seat) = self.seat.try_lock()
+            && let Some(process) = seat.process.take()
+        {
+            process.retire();
+        }
     }
 }
 
@@ -247,10 +273,10 @@ impl Handler<Transcode> for DeviceWorker {
             entry: Arc::clone(&self.entry),
             metrics: Arc::clone(&self.metrics),
         };
-        let process = Arc::clone(&self.process);
+        let seat = Arc::clone(&self.seat);
         let work = async move {
-            let mut process = process.lock().await;
-            run.transcode(&mut process, segment).await
+            let mut seat = seat.lock().await;
+            run.transcode(&mut seat, segment).await
         };
         let guarded = std::panic::AssertUnwindSafe(work).catch_unwind();
         Box::pin(guarded.into_actor(self).map(|outcome, _, ctx| {
@@ -274,7 +300,7 @@ struct Run {
 impl Run {
     async fn transcode(
         &self,
-        slot: &mut Option<Process>,
+        seat: &mut Seat,
         segment: Transcode,
     ) -> Result<Finished, SegmentFailure> {
         let budget = TimeBudget::for_segment(segment.spec.duration_ms);
@@ -282,7 +308,7 @@ impl Run {
         self.metrics.video.queued(segment.arrived.elapsed());
         let mut tries = Tries::default();
         loop {
-            let failure = match self.one_try(slot, &segment, budget, deadline).await {
+            let failure = match self.one_try(seat, &segment, budget, deadline).await {
                 Ok(mut finished) => {
                     finished.retries = tries.failed();
                     self.entry.change(|view| view.delivered += 1);
@@ -313,7 +339,7 @@ impl Run {
 
     async fn one_try(
         &self,
-        slot: &mut Option<Process>,
+        seat: &mut Seat,
         segment: &Transcode,
         budget: TimeBudget,
         deadline: Instant,
@@ -324,18 +350,7 @@ impl Run {
         if Instant::now() >= deadline {
             return Err(TryFailure::OutOfTime);
         }
-        let kept = slot.take();
-        let had_one = kept.is_some();
-        let mut process = match kept.and_then(Process::alive) {
-            Some(process) => process,
-            None => {
-                if had_one {
-                    self.entry.change(lost);
-                }
-                let fresh = self.workers.fresh_process(self.device.clone()).await;
-                fresh.map_err(TryFailure::NoProcess)?
-            }
-        };
+        let mut process = self.process(seat).await?;
         self.enter_state(&mut process, WorkerState::Busy);
         let job = process.job();
         let outcome = attempt(
@@ -353,7 +368,7 @@ impl Run {
                 let memory = delivered.stats.peak_rss;
                 process.guard.set_memory(memory);
                 self.entry.change(|view| view.memory = memory);
-                self.keep(slot, process);
+                self.keep(seat, process);
                 Ok(Finished {
                     renditions: delivered.renditions,
                     stats: delivered.stats,
@@ -362,7 +377,9 @@ impl Run {
             }
             Err(AttemptEnd::LinkDown(down)) => {
                 self.entry.change(lost);
-                Err(process.bury(&down).await)
+                let (failure, end) = process.bury(&down).await;
+                seat.lost = Some(end);
+                Err(failure)
             }
             Err(AttemptEnd::Failed(failure)) => {
                 let innocent = match &failure {
@@ -371,19 +388,39 @@ impl Run {
                     _ => false,
                 };
                 if innocent {
-                    self.keep(slot, process);
+                    self.keep(seat, process);
                 } else {
                     self.entry.change(lost);
                     process.kill(WorkerEnd::Deadline);
+                    seat.lost = Some(WorkerEnd::Deadline);
                 }
                 Err(failure)
             }
         }
     }
 
-    fn keep(&self, slot: &mut Option<Process>, mut process: Process) {
+    /// The process in the seat while it lives, else a fresh one.
+    async fn process(&self, seat: &mut Seat) -> Result<Process, TryFailure> {
+        match seat.process.take().map(Process::alive) {
+            Some(Ok(process)) => return Ok(process),
+            Some(Err(end)) => {
+                self.entry.change(lost);
+                seat.lost = Some(end);
+            }
+            None => {}
+        }
+        let fresh = self.workers.fresh_process(self.device.clone()).await;
+        let process = fresh.map_err(TryFailure::NoProcess)?;
+        if let Some(cause) = seat.lost.take() {
+            let device = device_name(&self.device);
+            self.metrics.worker.restarted(&device, cause);
+        }
+        Ok(process)
+    }
+
+    fn keep(&self, seat: &mut Seat, mut process: Process) {
         self.enter_state(&mut process, WorkerState::Idle);
-        *slot = Some(process);
+        seat.process = Some(process);
     }
 
     fn enter_state(&self, process: &mut Process, state: WorkerState) {
@@ -402,26 +439,27 @@ fn lost(view: &mut WorkerView) {
 }
 
 /// Asks an idle process whether it lives; a busy one is watched by its segment.
-async fn heartbeat(slot: Arc<Mutex<Option<Process>>>, entry: Arc<WorkerEntry>) {
-    let Ok(mut slot) = slot.try_lock() else {
+async fn heartbeat(seat: Arc<Mutex<Seat>>, entry: Arc<WorkerEntry>) {
+    let Ok(mut seat) = seat.try_lock() else {
         return;
     };
-    let Some(mut process) = slot.take() else {
+    let Some(mut process) = seat.process.take() else {
         return;
     };
     match tokio::time::timeout(PONG, ping(&mut process)).await {
         Ok(Ok(rss)) => {
             process.guard.set_memory(rss);
             entry.change(|view| view.memory = rss);
-            *slot = Some(process);
+            seat.process = Some(process);
         }
         Ok(Err(down)) => {
             entry.change(lost);
-            process.bury(&down).await;
+            seat.lost = Some(process.bury(&down).await.1);
         }
         Err(_) => {
             entry.change(lost);
             process.kill(WorkerEnd::Heartbeat);
+            seat.lost = Some(WorkerEnd::Heartbeat);
         }
     }
 }

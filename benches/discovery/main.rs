@@ -39,10 +39,12 @@ use support::{GOALS, goal, percentile, results};
 const CALLERS: usize = 16;
 /// How long they call.
 const CALLING: Duration = Duration::from_secs(10);
-/// Segments pushed to learn what the node adds.
-const SEGMENTS: usize = 60;
+/// Segments pushed to learn what the node adds; enough that five of them are above the last percentile.
+const SEGMENTS: usize = 500;
 /// Starts of a fresh node.
 const STARTS: usize = 5;
+/// How long a node is left alone before its memory is read: the spare worker comes after readiness.
+const REST: Duration = Duration::from_secs(3);
 /// No limit on callers who have delivered nothing yet; logs as the node keeps them by default.
 const OPTIONS: [&str; 4] = ["-failureRatePerMinute", "1000000", "-v", "3"];
 
@@ -61,29 +63,29 @@ struct Figures {
     callers: usize,
     new_connection: Calls,
     open_connection: Calls,
-    overhead_segments: f64,
+    overhead_segments: usize,
     overhead_mean_ms: f64,
     overhead_p50_below_ms: f64,
+    overhead_share_within_5_ms: f64,
     overhead_p99_below_ms: f64,
     answer_p50_ms: f64,
     answer_p99_ms: f64,
     idle_daemon_mib: f64,
     idle_workers_mib: Vec<f64>,
+    used_daemon_mib: f64,
     ready_ms: Vec<f64>,
 }
 
 #[tokio::main]
 async fn main() {
     let mut ready_ms = Vec::new();
-    let mut idle = (0.0, Vec::new());
     for _ in 0..STARTS {
-        let node = Node::start(&OPTIONS).await;
-        ready_ms.push(ms(node.ready_after));
-        idle = memory(&node);
+        ready_ms.push(ms(Node::start(&OPTIONS).await.ready_after));
     }
     eprintln!("starts: {ready_ms:.0?} ms");
 
     let node = Node::start(&OPTIONS).await;
+    let fresh = rest(&node).await;
     let caller = Caller::new(&node.public);
     let new_connection = calls(&caller, true).await;
     let open_connection = calls(&caller, false).await;
@@ -92,18 +94,21 @@ async fn main() {
     let answers = push(&node).await;
     let (_, page) = node.get("/metrics").await;
     let overhead = Histogram::read(&page, "orchestrion_node_overhead_seconds");
+    assert_eq!(overhead.count() as usize, SEGMENTS, "segments counted");
     let figures = Figures {
         callers: CALLERS,
         new_connection,
         open_connection,
-        overhead_segments: overhead.count(),
+        overhead_segments: SEGMENTS,
         overhead_mean_ms: overhead.mean() * 1000.0,
         overhead_p50_below_ms: overhead.bound(0.5) * 1000.0,
+        overhead_share_within_5_ms: overhead.share(0.005),
         overhead_p99_below_ms: overhead.bound(0.99) * 1000.0,
         answer_p50_ms: percentile(&answers, 0.5),
         answer_p99_ms: percentile(&answers, 0.99),
-        idle_daemon_mib: idle.0,
-        idle_workers_mib: idle.1,
+        idle_daemon_mib: fresh.0,
+        idle_workers_mib: fresh.1,
+        used_daemon_mib: rest(&node).await.0,
         ready_ms,
     };
     results::publish("discovery", &figures, &figures.markdown());
@@ -153,8 +158,9 @@ async fn push(node: &Node) -> Vec<f64> {
     times
 }
 
-/// Resident MiB of the daemon and of the workers it keeps ready.
-fn memory(node: &Node) -> (f64, Vec<f64>) {
+/// Resident MiB of the daemon and of the workers it keeps, after a rest.
+async fn rest(node: &Node) -> (f64, Vec<f64>) {
+    tokio::time::sleep(REST).await;
     let mib = |pid| Node::resident(pid) as f64 / f64::from(1 << 20);
     let workers = node.worker_processes().into_iter().map(mib).collect();
     (mib(node.pid()), workers)
@@ -195,15 +201,17 @@ impl Figures {
             text,
             "\n{} segments of 320x180, one rendition of 160x90, one after the other: answer after {:.0} ms (p50), {:.0} ms (p99).\n\
              What the node adds to the worker's time: mean {:.2} ms. Ready after {} ms in {STARTS} starts. At rest the daemon takes \
-             {:.0} MiB, its spare worker {} MiB.\n\n",
+             {:.0} MiB, its spare worker {} MiB; after all calls and segments the daemon {:.0} MiB.\n\n",
             self.overhead_segments,
             self.answer_p50_ms,
             self.answer_p99_ms,
             self.overhead_mean_ms,
             ready.join(", "),
             self.idle_daemon_mib,
-            workers.join(", ")
+            workers.join(", "),
+            self.used_daemon_mib
         );
+        let idle = self.idle_daemon_mib + self.idle_workers_mib.iter().sum::<f64>();
         text.push_str(GOALS);
         let rate = self.new_connection.per_second;
         text.push_str(&goal(
@@ -216,16 +224,18 @@ impl Figures {
             "node overhead per segment",
             "p99 ≤ 5 ms",
             &format!(
-                "p50 ≤ {:.1} ms, p99 ≤ {:.1} ms",
-                self.overhead_p50_below_ms, self.overhead_p99_below_ms
+                "p50 ≤ {:.1} ms, p99 ≤ {:.1} ms, {:.1} % within 5 ms",
+                self.overhead_p50_below_ms,
+                self.overhead_p99_below_ms,
+                self.overhead_share_within_5_ms * 100.0
             ),
             self.overhead_p99_below_ms <= 5.0,
         ));
         text.push_str(&goal(
-            "memory of the daemon at rest",
+            "memory at rest, daemon and spare worker",
             "< 80 MiB",
-            &format!("{:.0} MiB", self.idle_daemon_mib),
-            self.idle_daemon_mib < 80.0,
+            &format!("{idle:.0} MiB"),
+            idle < 80.0,
         ));
         text.push_str(&goal(
             "ready after start",

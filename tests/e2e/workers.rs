@@ -80,6 +80,16 @@ async fn workers_killed_at_random_cost_no_stream_a_segment() {
         outside, kills as f64,
         "each kill is counted, and as nobody's guilt"
     );
+    let restarts = node
+        .metric(
+            "orchestrion_worker_restarts_total",
+            &[("cause", "killed_from_outside")],
+        )
+        .await;
+    assert!(
+        restarts > 0.0 && restarts <= outside,
+        "{restarts} workers were given a fresh process after {outside} kills"
+    );
     assert_eq!(node.metric("livepeer_success_rate", &[]).await, 1.0);
 }
 

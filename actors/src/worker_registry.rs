@@ -220,7 +220,9 @@ impl WorkerRegistry {
     }
 
     fn spare(&mut self, device: &Device) -> Option<Process> {
-        self.spares.remove(device).and_then(|process| process.alive().ok())
+        self.spares
+            .remove(device)
+            .and_then(|process| process.alive().ok())
     }
 
     fn launch(&self, device: &Device) -> impl Future<Output = Result<Process, String>> + 'static {

@@ -58,7 +58,7 @@ struct Speed<'s> {
 
 impl<'s> Speed<'s> {
     /// `balanced` is ours: measured on natural clips at the reference's rate control it is within 0.001 SSIM of the
-    /// reference's `medium` at every size, for about two thirds of the time. Small pictures need the finer search and
+    /// reference's `medium` at every size, for about three quarters of the time. Small pictures need the finer search and
     /// cost little.
     fn of(name: &'s str, plan: &BranchPlan) -> Self {
         match name {

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -24,7 +25,8 @@ pub(super) enum Task {
 #[derive(Debug)]
 pub(super) enum Feed {
     Input(Bytes),
-    End,
+    /// The input is complete, since then.
+    End(Instant),
 }
 
 /// Where a job finds its input.
@@ -89,7 +91,15 @@ fn work(
                     .send(&taken, &[])
                     .map_err(|error| failure(error.to_string()))?;
             }
-            Some(Feed::End) => return running.finish().map(Some),
+            Some(Feed::End(since)) => {
+                let mut outcome = running.finish()?;
+                if let Outcome::Transcoded(_, stats) = &mut outcome {
+                    // What was still to be done with the input when its end came is waiting for the codecs as well.
+                    stats.after_input_us =
+                        u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+                }
+                return Ok(Some(outcome));
+            }
             None => return Ok(None),
         }
     }

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -92,7 +93,7 @@ impl Server {
                 Command::Segment { job, spec } => jobs.start(job, Task::Segment(spec))?,
                 Command::Probe { job, spec } => jobs.start(job, Task::Probe(spec))?,
                 Command::Input { job } => jobs.feed(job, Feed::Input(payload)),
-                Command::InputEnd { job } => jobs.feed(job, Feed::End),
+                Command::InputEnd { job } => jobs.feed(job, Feed::End(Instant::now())),
                 Command::Cancel { job } => jobs.cancel(job),
                 Command::Ping { number } => {
                     let rss = memory::resident();

@@ -336,8 +336,3 @@ fn node_id() -> String {
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default()
 }
-
-/// Text for the service provider of outputs.
-fn provider() -> String {
-    format!("Livepeer Transcoder {PROTOCOL_VERSION} (offchain)")
-}

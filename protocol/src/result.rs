@@ -74,6 +74,12 @@ pub fn decode(body: &[u8]) -> Result<Answer, Error> {
     })
 }
 
+/// Who made a rendition, as the reference writes it into its metadata (TS service provider, MP4 comment). `orchestrator`
+/// is the account of the node, `offchain` without one.
+pub fn provider(version: &str, orchestrator: &str) -> String {
+    format!("Livepeer Transcoder {version} ({orchestrator})")
+}
+
 /// File name of a rendition inside its profile's directory: `<seq>.ts` or `<seq>.mp4`.
 pub fn rendition_file(profile: &VideoProfile, seq: i64) -> String {
     format!("{seq}{}", profile.format.extension())

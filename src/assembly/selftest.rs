@@ -9,6 +9,7 @@ use bytes::Bytes;
 use host::job::SegmentJob;
 use protocol::capabilities::Capability;
 use protocol::profile::{Format, Gop, H264Profile, VideoCodec, VideoProfile};
+use protocol::result::provider;
 use tokio::time::Instant;
 
 /// Frames in each clip.
@@ -123,6 +124,6 @@ fn job() -> SegmentJob {
         }],
         duration_ms: 200,
         clip: None,
-        provider: super::provider(),
+        provider: provider(super::PROTOCOL_VERSION, "offchain"),
     }
 }

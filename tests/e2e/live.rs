@@ -54,6 +54,14 @@ async fn a_live_stream_comes_back_whole_in_every_rendition() {
             );
             assert!(seen.begins_with_key, "segment {seq}");
             assert_eq!(seen.codec, "h264");
+            let maker = b"Livepeer Transcoder 0.9.1 (offchain)";
+            assert!(
+                rendition
+                    .bytes
+                    .windows(maker.len())
+                    .any(|part| part == maker),
+                "segment {seq}: the maker stands in the metadata of TS and MP4"
+            );
         }
         let [half, whole] = &seen[..] else {
             panic!("two renditions")

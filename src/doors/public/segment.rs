@@ -21,6 +21,7 @@ use host::job::SegmentJob;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use protocol::refusal::Refusal;
+use protocol::result;
 use protocol::segment::{SegmentCredentials, URL_CONTENT_TYPE};
 use telemetry::metrics::StreamMetrics;
 use telemetry::metrics::label::{self, Stage};
@@ -33,9 +34,6 @@ use super::admission::{self, Admitted};
 use super::peer::Peer;
 use super::refused::Refused;
 use super::{Door, reply};
-
-/// Names the maker inside renditions.
-const PROVIDER: &str = concat!("Orchestrion ", env!("CARGO_PKG_VERSION"));
 
 /// See the module.
 pub(super) async fn post(
@@ -147,7 +145,7 @@ async fn enqueue(
     let (writer, body) = door.context.budget.body();
     let (reply, answer) = oneshot::channel();
     let request = SegmentRequest {
-        spec: job(&admitted.credentials),
+        spec: job(door, &admitted.credentials),
         body,
         arrived,
         reply,
@@ -163,14 +161,16 @@ async fn enqueue(
     }
 }
 
-fn job(credentials: &SegmentCredentials) -> SegmentJob {
+fn job(door: &Door, credentials: &SegmentCredentials) -> SegmentJob {
+    let snapshot = door.context.broadcast.load();
+    let version = &snapshot.identity().capabilities.version;
     SegmentJob {
         stream: credentials.stream_name(),
         seq: credentials.seq,
         profiles: credentials.profiles.clone(),
         duration_ms: credentials.duration_ms,
         clip: credentials.clip,
-        provider: PROVIDER.to_owned(),
+        provider: result::provider(version, "offchain"),
     }
 }
 

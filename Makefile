@@ -2,8 +2,9 @@
 
 CARGO ?= cargo
 NODE  := target/debug/orchestrion
+DEVNET := target/debug/examples/devnet
 
-.PHONY: check test demo run bench build setup-run setup-test setup-check setup-clips
+.PHONY: check test demo demo-paid run bench build setup-run setup-test setup-check setup-clips
 
 build: setup-run ## both binaries, as tests and demo use them
 	@echo "== build: the daemon and its worker"
@@ -26,15 +27,21 @@ test: setup-test build ## every test
 demo: build setup-clips ## a live stream through the node, on this machine
 	@packaging/demo.sh $(NODE)
 
+demo-paid: build setup-test setup-clips ## two gateways pay, winners become ether, on a chain on this machine
+	@echo "== build: the local chain"
+	$(CARGO) build --locked -p orchestrion-test-chain --example devnet
+	@packaging/demo-paid.sh $(NODE) $(DEVNET)
+
 run: build ## the daemon on its defaults
 	$(NODE) run
 
 bench: setup-test setup-clips ## benchmarks beside ffmpeg; minutes
 	@echo "== bench: release build"
 	$(CARGO) build --locked --release --bin orchestrion --bin orchestrion-worker -p orchestrion -p orchestrion-worker
-	@echo "== bench: the ladder beside ffmpeg, then the node"
+	@echo "== bench: the ladder beside ffmpeg, then the node, then payments"
 	$(CARGO) bench --locked --bench ladder
 	$(CARGO) bench --locked --bench discovery
+	$(CARGO) bench --locked --bench payments
 
 setup-run:
 	@./setup.sh run

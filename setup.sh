@@ -18,7 +18,11 @@ for group in "${groups[@]}"; do
     case "$group" in
         run | check) ;;
         clips) packages+=(python3-pip unzip) ;;
-        test) packages+=(ffmpeg python3 python3-grpcio python3-protobuf python3-grpc-tools prometheus) ;;
+        test)
+            packages+=(ffmpeg python3 python3-grpcio python3-protobuf python3-grpc-tools prometheus)
+            # whoever has them from elsewhere keeps them
+            command -v node >/dev/null && command -v npm >/dev/null || packages+=(nodejs npm)
+            ;;
         *) echo "setup.sh: unknown group '$group', use run, test, check or clips" >&2; exit 2 ;;
     esac
 done
@@ -56,9 +60,23 @@ fetch_clips() {
     rm -rf "$temporary"
 }
 
+# The local chain and the Solidity compiler of the tests, by name, version and hash; they bring their binaries along.
+# The lock file names no Node version for the binaries: npm would leave them out without a word on Debian's Node 18.
+install_chain() {
+    local stamp=node_modules/.installed-lock.json
+    if ! cmp -s package-lock.json "$stamp"; then
+        echo "setup: installing anvil and solc (50 MB on disk)"
+        npm ci --silent
+        cp package-lock.json "$stamp"
+    fi
+}
+
 for group in "${groups[@]}"; do
     if [ "$group" = clips ]; then
         fetch_clips
+    fi
+    if [ "$group" = test ]; then
+        (cd tests/chain && install_chain)
     fi
     if [ "$group" = check ]; then
         for component in rustfmt clippy; do

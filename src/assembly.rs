@@ -1,10 +1,14 @@
 //! Puts the node together: which parts start, in which order, and how they stop in reverse.
 
 mod actor_system;
+mod chain_actors;
+mod chain_view;
+mod on_chain;
 mod operator_port;
 mod public_port;
 mod selftest;
 mod view;
+mod webhook;
 
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
@@ -18,14 +22,19 @@ use actors::capability_broadcaster::{Broadcast, Identity, Snapshot};
 use actors::segment_store::{SegmentStore, StoreLimits};
 use actors::slots::Slots;
 use arc_swap::ArcSwap;
+use chain::ChainClient;
 use config::{Devices, Settings};
 use host::job::{Device, EncoderSettings};
 use host::process::{WorkerLauncher, WorkerLimits, write_registry};
+use protocol::address::Address;
 use protocol::capabilities::{Capabilities, Capability};
 use telemetry::log::LevelHandle;
 use telemetry::metrics::{Metrics, MetricsOptions, NodeType};
 
 use self::actor_system::{ActorSetup, ActorSystem};
+use self::chain_actors::ChainSetup;
+use self::chain_view::NodeChain;
+use self::on_chain::OnChain;
 use self::operator_port::OperatorPort;
 use self::public_port::PublicPort;
 use self::view::View;
@@ -96,6 +105,27 @@ pub enum StartError {
     /// Signals.
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
+    /// The webhook cannot be asked.
+    #[error("no HTTP client for -authWebhookUrl: {0}")]
+    Webhook(String),
+    /// A role that is not built.
+    #[error("{0}")]
+    NotBuilt(&'static str),
+    /// The chain cannot be used.
+    #[error(transparent)]
+    Chain(#[from] chain::Error),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] ledger::LedgerError),
+    /// The key cannot be used.
+    #[error(transparent)]
+    Key(#[from] chain::keystore::KeystoreError),
+    /// The transactions of the last run cannot be taken up.
+    #[error(transparent)]
+    Transactions(#[from] chain::transactions::TransactionError),
+    /// The secrets of the last run cannot be read.
+    #[error("the secrets in the database are unreadable ({0}); restore a back-up of the database")]
+    Secrets(protocol::Error),
 }
 
 /// A running node.
@@ -103,8 +133,12 @@ pub struct Node {
     actors: ActorSystem,
     slots: Arc<Slots>,
     levels: LevelHandle,
-    public: PublicPort,
+    /// `None` for a node that takes no jobs.
+    public: Option<PublicPort>,
     operator: OperatorPort,
+    /// `None` off-chain.
+    on_chain: Option<(OnChain, ChainSetup)>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
     _lock: DirLock,
 }
 
@@ -118,22 +152,39 @@ impl Node {
         let data_dir = settings.program.data_dir.clone();
         let lock = DirLock::take(&data_dir)?;
         let metrics = Arc::new(Metrics::new(&metrics_options(&settings))?);
+        let on_chain = match &settings.chain {
+            Some(chain) => {
+                let opened = OnChain::open(&settings, chain, &metrics).await?;
+                not_built(&settings)?;
+                let validity = opened.client.ticket_validity_period().await?;
+                let setup = ChainSetup::new(&settings, chain, &opened, validity, &metrics);
+                setup.restore().await?;
+                Some((opened, setup))
+            }
+            None => None,
+        };
+        let works = settings.roles.orchestrator;
         let slots = Slots::new(settings.video.max_sessions as usize, Arc::clone(&metrics));
         let store = SegmentStore::new(StoreLimits::default(), Arc::clone(&metrics));
         let budget = BodyBudget::new(settings.limits.body_bytes, Arc::clone(&metrics));
-        let broadcast: Broadcast =
-            Arc::new(ArcSwap::from_pointee(Snapshot::new(identity(&settings))));
+        let broadcast: Broadcast = Arc::new(ArcSwap::from_pointee(Snapshot::new(identity(
+            &settings,
+            on_chain
+                .as_ref()
+                .map_or(Address::ZERO, |(opened, _)| opened.own_account()),
+        ))));
         let actors = ActorSystem::start(ActorSetup {
             launcher: launcher(&settings, &data_dir).await?,
-            devices: devices(&settings),
+            devices: works.then(|| devices(&settings)).unwrap_or_default(),
             slots: Arc::clone(&slots),
             store: store.clone(),
             broadcast: Arc::clone(&broadcast),
             metrics: Arc::clone(&metrics),
+            chain: on_chain.as_ref().map(|(_, setup)| setup.clone()),
         })
         .await
         .map_err(StartError::Thread)?;
-        if settings.video.test_devices {
+        if works && settings.video.test_devices {
             actors
                 .test_devices(&budget, settings.video.hevc_decoding)
                 .await?;
@@ -147,6 +198,14 @@ impl Node {
             arbiters: actors.arbiters.clone(),
             broadcast: Arc::clone(&broadcast),
             public_open: Arc::clone(&public_open),
+            roles: settings.roles.clone(),
+            chain: settings.chain.as_ref().zip(on_chain.as_ref()).map(
+                |(chain, (opened, setup))| {
+                    let bounds = on_chain::price_bounds(chain);
+                    Arc::new(NodeChain::new(opened, setup, bounds))
+                },
+            ),
+            ledger: on_chain.as_ref().map(|(opened, _)| opened.ledger.clone()),
         };
         let operator = OperatorPort::open(
             &settings,
@@ -159,17 +218,28 @@ impl Node {
             &actors,
         )
         .await?;
-        let public = PublicPort::open(
-            &settings,
-            public_port::Parts {
+        let public = if works {
+            let paid = on_chain
+                .as_ref()
+                .and_then(|(opened, setup)| Some((setup.paid(opened)?, opened.tokens.clone())));
+            let prices = on_chain
+                .as_ref()
+                .map(|(_, setup)| setup.webhook_prices())
+                .unwrap_or_default();
+            let url = settings.network.auth_webhook.as_ref();
+            let parts = public_port::Parts {
                 broadcast,
                 sessions: actors.sessions.clone(),
                 store,
                 budget,
                 metrics,
-            },
-        )
-        .await?;
+                paid,
+                webhook: url.map(|url| webhook::webhook(url, prices)).transpose()?,
+            };
+            Some(PublicPort::open(&settings, parts).await?)
+        } else {
+            None
+        };
         public_open.store(true, Ordering::Release);
         Ok(Self {
             actors,
@@ -177,13 +247,18 @@ impl Node {
             levels,
             public,
             operator,
+            tasks: on_chain
+                .as_ref()
+                .map(|(_, setup)| setup.spawn_tasks())
+                .unwrap_or_default(),
+            on_chain,
             _lock: lock,
         })
     }
 
-    /// Where gateways reach the node on this machine.
-    pub fn public_address(&self) -> SocketAddr {
-        self.public.address()
+    /// Where gateways reach the node on this machine; `None` when it takes no jobs.
+    pub fn public_address(&self) -> Option<SocketAddr> {
+        self.public.as_ref().map(PublicPort::address)
     }
 
     /// Where its operator does.
@@ -192,9 +267,14 @@ impl Node {
     }
 
     /// Applies the options that may change while the node runs.
-    pub fn apply(&self, settings: &Settings) {
+    pub async fn apply(&self, settings: &Settings) {
+        if let Some((_, setup)) = &self.on_chain {
+            setup.apply(settings).await;
+        }
         self.slots.set_max(settings.video.max_sessions as usize);
-        self.public.apply(settings);
+        if let Some(public) = &self.public {
+            public.apply(settings);
+        }
         if let Err(error) = self.levels.set_verbosity(settings.program.verbosity.into()) {
             tracing::error!(%error, "log level was not changed");
         }
@@ -216,12 +296,37 @@ impl Node {
 
     /// Stops in the reverse order of the start.
     pub async fn stop(self) {
-        self.public.close().await;
+        if let Some(public) = self.public {
+            public.close().await;
+        }
         self.actors.sessions.end_all().await;
         self.operator.close().await;
         self.actors.stop().await;
+        for task in self.tasks {
+            task.abort();
+        }
+        if let Some((on_chain, setup)) = self.on_chain {
+            drop(setup);
+            on_chain.close().await;
+        }
         tracing::info!("stopped");
     }
+}
+
+/// Roles that the settings know and this build does not.
+fn not_built(settings: &Settings) -> Result<(), StartError> {
+    let redemption = settings.redemption.as_ref();
+    if redemption.is_some_and(|redemption| redemption.server.is_some()) {
+        return Err(StartError::NotBuilt(
+            "-redeemer needs the redeemer's service, not in this build; an orchestrator redeems its tickets itself",
+        ));
+    }
+    if redemption.is_some_and(|redemption| redemption.elsewhere.is_some()) {
+        return Err(StartError::NotBuilt(
+            "-redeemerAddr needs the redeemer's client, not in this build; leave it out, and this node redeems its tickets itself",
+        ));
+    }
+    Ok(())
 }
 
 /// Keeps a second process out of the data directory for as long as it lives.
@@ -306,9 +411,10 @@ fn nvidia_cards() -> Vec<u32> {
     (0..u32::try_from(cards).unwrap_or(0)).collect()
 }
 
-fn identity(settings: &Settings) -> Identity {
+fn identity(settings: &Settings, address: Address) -> Identity {
     let tested = (!settings.video.test_devices).then_some(Capability::H264);
     Identity {
+        address,
         service_uri: settings.network.service.to_string(),
         nodes: settings.network.nodes.clone(),
         capabilities: capabilities(tested),

@@ -1,14 +1,19 @@
 //! What a person types: one file per command. Without a command, options alone mean `run`, as the reference has it.
 
+mod account;
 mod bench;
 mod check;
 mod options;
 mod push;
 mod run;
+mod tickets;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::process::ExitCode;
+
+use telemetry::log;
 
 /// Exit code for settings or arguments that cannot be used.
 pub const USAGE: u8 = 2;
@@ -23,6 +28,8 @@ commands:
   check     say what `run` with the same options would do, and every mistake in them
   options   print the table of options; --markdown as a document
   push      send a file as live streams to a node, verify and save what comes back
+  tickets   list winning tickets, show one, try or stop it, export proofs
+  account   make a key, list the keys of a store
   bench     measure how many streams this machine transcodes in real time
   help      this text
 ";
@@ -35,6 +42,8 @@ pub fn dispatch(arguments: Vec<OsString>) -> ExitCode {
         "check" => check::main(rest),
         "options" => options::main(&rest),
         "push" => push::main(rest),
+        "tickets" => tickets::main(rest),
+        "account" => account::main(rest),
         "bench" => bench::main(rest),
         "help" => {
             print(HELP);
@@ -55,6 +64,61 @@ fn split(mut arguments: Vec<OsString>) -> (String, Vec<OsString>) {
             (command, arguments)
         }
         _ => ("run".to_owned(), arguments),
+    }
+}
+
+/// A command that works by itself, without a node's settings.
+struct Tool<O> {
+    /// Its name.
+    name: &'static str,
+    /// Help text.
+    help: &'static str,
+    /// Reads its options; `None` when help is asked for, an error in a line.
+    read: fn(Vec<OsString>) -> Result<Option<O>, String>,
+    /// Log level among its options, 1 to 6.
+    verbosity: fn(&O) -> i32,
+}
+
+impl<O> Tool<O> {
+    /// Reads the options, starts log and runtime, and does the work. Exit code 0 when all went well, 1 when not, 2 for wrong
+    /// options.
+    fn run<E: Display>(
+        &self,
+        arguments: Vec<OsString>,
+        work: impl AsyncFnOnce(&O) -> Result<bool, E>,
+    ) -> ExitCode {
+        let name = self.name;
+        let options = match (self.read)(arguments) {
+            Ok(Some(options)) => options,
+            Ok(None) => {
+                print(self.help);
+                return ExitCode::SUCCESS;
+            }
+            Err(mistake) => {
+                eprintln!("orchestrion {name}: {mistake}");
+                return ExitCode::from(USAGE);
+            }
+        };
+        // A log that cannot be started is no reason not to work.
+        let _ = log::init(log::Format::Logfmt, (self.verbosity)(&options));
+        let runtime = match tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+        {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                eprintln!("orchestrion {name}: cannot start the runtime: {error}");
+                return ExitCode::FAILURE;
+            }
+        };
+        match runtime.block_on(work(&options)) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("orchestrion {name}: {error}");
+                ExitCode::FAILURE
+            }
+        }
     }
 }
 

@@ -28,6 +28,7 @@ const DAEMON: &str = "orchestrion";
 /// What each package may use of ours, once built. The order is the order of the arrows.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("orchestrion-protocol", &[]),
+    ("orchestrion-test-chain", &[]),
     ("orchestrion-telemetry", &[]),
     ("orchestrion-config", &[]),
     ("orchestrion-containers", &[]),
@@ -43,6 +44,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "orchestrion-worker",
         &["orchestrion-host", "orchestrion-video"],
+    ),
+    (
+        "orchestrion-chain",
+        &["orchestrion-protocol", "orchestrion-telemetry"],
     ),
     (
         "orchestrion-actors",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Message};
 use arc_swap::ArcSwap;
+use protocol::address::Address;
 use protocol::capabilities::Capabilities;
 use protocol::{discovery, pb};
 
@@ -14,6 +15,8 @@ use crate::death::DeathNotice;
 /// What the node says about itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Identity {
+    /// Account that signs results; zero off-chain.
+    pub address: Address,
     /// Service URI, byte-identical in every answer: gateways file the node under it.
     pub service_uri: String,
     /// Other instances of the operator.
@@ -32,12 +35,15 @@ pub struct Snapshot {
 impl Snapshot {
     /// The answer for `identity`.
     pub fn new(identity: Identity) -> Self {
-        let info = discovery::off_chain_info(
-            &identity.service_uri,
-            &identity.nodes,
-            &identity.capabilities,
-            pb::AuthToken::default(),
-        );
+        let info = pb::OrchestratorInfo {
+            address: identity.address.0.to_vec(),
+            ..discovery::off_chain_info(
+                &identity.service_uri,
+                &identity.nodes,
+                &identity.capabilities,
+                pb::AuthToken::default(),
+            )
+        };
         Self { identity, info }
     }
 
@@ -106,6 +112,7 @@ mod tests {
     #[test]
     fn an_answer_carries_the_token_and_nothing_else_changes() {
         let identity = Identity {
+            address: Address::ZERO,
             service_uri: "https://192.0.2.1:8935".into(),
             nodes: vec![],
             capabilities: Capabilities::tested([], "0.9.1"),

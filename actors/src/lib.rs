@@ -7,17 +7,33 @@ pub mod arbiters;
 pub mod attempt;
 pub mod body;
 pub mod capability_broadcaster;
+pub mod chain_watcher;
 pub mod death;
 pub mod device_worker;
+pub mod duty;
+pub mod facts;
 pub mod failure;
+pub mod journal;
+pub mod price_oracle;
+pub mod price_webhook;
 pub mod published;
+pub mod quotes;
+pub mod redeemer;
+pub mod reward_caller;
+pub mod round_initializer;
+pub mod round_tracker;
 pub mod segment_store;
+pub mod sender_monitor;
 pub mod session_manager;
 pub mod slots;
 pub mod supervisor;
+pub mod ticket_validator;
 pub mod transcode_session;
 pub mod tries;
 pub mod worker_registry;
+
+#[cfg(test)]
+mod test_queue;
 
 #[cfg(test)]
 fn test_metrics() -> std::sync::Arc<telemetry::metrics::Metrics> {

@@ -12,6 +12,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
     SpawnHandle, WrapFuture,
 };
+use bytes::Bytes;
 use futures::FutureExt;
 use host::job::{JobStats, SegmentJob};
 use protocol::{result, texts};
@@ -38,6 +39,8 @@ pub const IDLE: Duration = Duration::from_secs(70);
 /// A segment that was transcoded and stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transcoded {
+    /// Each rendition, in the order of the profiles; the bytes are those in the store.
+    pub contents: Vec<Bytes>,
     /// Encoded pixels of each rendition, in the order of the profiles.
     pub pixels: Vec<u64>,
     /// What it cost.
@@ -367,8 +370,10 @@ impl TranscodeSession {
 
     fn store(&self, spec: &SegmentJob, finished: Finished) -> SegmentAnswer {
         let mut pixels = Vec::with_capacity(spec.profiles.len());
+        let mut contents = Vec::with_capacity(spec.profiles.len());
         for (profile, (rendition, bytes)) in spec.profiles.iter().zip(finished.renditions) {
             let name = result::rendition_file(profile, spec.seq);
+            contents.push(bytes.clone());
             let object = Object {
                 bytes,
                 format: profile.format,
@@ -383,6 +388,7 @@ impl TranscodeSession {
         }
         self.stream.pixels(pixels.iter().sum());
         Ok(Transcoded {
+            contents,
             pixels,
             stats: finished.stats,
             retries: finished.retries,

@@ -10,8 +10,9 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 use protocol::capabilities::{Capabilities, CapabilitySet};
-use protocol::discovery::off_chain_request;
+use protocol::discovery::{off_chain_request, signed_request};
 use protocol::pb;
+use protocol::signature::SecretKey;
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -35,8 +36,19 @@ pub struct Caller {
 pub struct Connection(SendRequest<Full<Bytes>>);
 
 impl Caller {
-    /// For the node at `https://host:port`.
+    /// For the node at `https://host:port`, asked as by a gateway without an account.
     pub fn new(public: &str) -> Self {
+        let demand = Capabilities::demand(CapabilitySet::from_words(vec![DEMAND]));
+        Self::asking(public, &off_chain_request(&demand))
+    }
+
+    /// For the node at `https://host:port`, asked as by the gateway that signed the question.
+    pub fn signed(public: &str, key: &SecretKey) -> Self {
+        let demand = Capabilities::demand(CapabilitySet::from_words(vec![DEMAND]));
+        Self::asking(public, &signed_request(key, &demand))
+    }
+
+    fn asking(public: &str, question: &pb::OrchestratorRequest) -> Self {
         let provider = Arc::new(ring::default_provider());
         let verifier = Arc::new(AnyCertificate(provider.signature_verification_algorithms));
         let mut config = ClientConfig::builder_with_provider(provider)
@@ -47,8 +59,7 @@ impl Caller {
             .with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec()];
         config.resumption = Resumption::disabled();
-        let demand = Capabilities::demand(CapabilitySet::from_words(vec![DEMAND]));
-        let message = off_chain_request(&demand).encode_to_vec();
+        let message = question.encode_to_vec();
         let length = u32::try_from(message.len()).expect("length");
         let question = [&[0][..], &length.to_be_bytes(), &message].concat();
         Self {

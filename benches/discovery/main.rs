@@ -7,6 +7,7 @@
     reason = "a benchmark ends at the first thing that fails"
 )]
 
+#[allow(dead_code)]
 mod client;
 mod histogram;
 #[path = "../support/mod.rs"]

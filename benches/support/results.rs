@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::machine;
 
 /// Programs in the order of their chapters.
-const PARTS: [&str; 2] = ["ladder", "discovery"];
+const PARTS: [&str; 3] = ["ladder", "discovery", "payments"];
 
 /// `bench` in the directory of build results, made when missing.
 pub fn directory() -> PathBuf {

@@ -144,6 +144,18 @@ pub(crate) fn operator(text: &str) -> Result<HostPort, &'static str> {
     listen_address(text, "127.0.0.1", OPERATOR_PORT)
 }
 
+/// Reads `-redeemerAddr`; a missing host becomes loopback, a missing port the default. The service is always reached over TLS.
+pub(crate) fn redeemer(text: &str) -> Result<HostPort, &'static str> {
+    if text.starts_with("http://") {
+        return Err("must be host:port; a redeemer is reached over TLS");
+    }
+    listen_address(
+        split_scheme(text, Scheme::Https)?.1,
+        "127.0.0.1",
+        PUBLIC_PORT,
+    )
+}
+
 fn listen_address(
     text: &str,
     default_host: &str,

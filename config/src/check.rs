@@ -133,8 +133,8 @@ fn plan(settings: &Settings) -> Vec<[String; 2]> {
         "off (-monitor turns them on)"
     };
     let row = |name: &str, value: String| [format!("  {name}"), value];
-    vec![
-        row("roles", "orchestrator and transcoder".to_owned()),
+    let mut rows = vec![
+        row("roles", roles(settings)),
         row("network", network.name.clone()),
         row(
             "told to gateways",
@@ -156,5 +156,76 @@ fn plan(settings: &Settings) -> Vec<[String; 2]> {
             "data directory",
             settings.program.data_dir.display().to_string(),
         ),
-    ]
+    ];
+    if !settings.roles.transcoder {
+        rows.retain(|[name, _]| !matches!(name.trim(), "sessions at once" | "transcodes on"));
+    }
+    rows.extend(chain_plan(settings).map(|(name, value)| row(name, value)));
+    rows
+}
+
+fn roles(settings: &Settings) -> String {
+    let roles = &settings.roles;
+    let all = [
+        (roles.orchestrator, "orchestrator"),
+        (roles.transcoder, "transcoder"),
+        (roles.redeemer, "redeemer"),
+        (roles.reward == Some(true), "reward"),
+        (roles.reward.is_none(), "reward if the account may"),
+        (roles.initialize_round, "round initialiser"),
+    ];
+    let set: Vec<_> = all
+        .iter()
+        .filter(|(set, _)| *set)
+        .map(|(_, name)| *name)
+        .collect();
+    set.join(", ")
+}
+
+fn chain_plan(settings: &Settings) -> impl Iterator<Item = (&'static str, String)> {
+    let chain = settings.chain.iter().flat_map(|chain| {
+        let urls: Vec<_> = chain
+            .end_points
+            .urls
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let account = chain
+            .account
+            .map_or("the first of the key store".to_owned(), |account| {
+                account.to_string()
+            });
+        let mut rows = vec![("chain read from", urls.join(", ")), ("account", account)];
+        rows.extend(
+            chain
+                .orchestrator
+                .map(|account| ("works for", account.to_string())),
+        );
+        rows
+    });
+    let payments = settings.payments.iter().flat_map(|payments| {
+        let prices = &payments.prices;
+        let face = payments.tickets.max_face_value;
+        [
+            ("price", prices.base.to_string()),
+            ("prices by gateway", prices.gateways.len().to_string()),
+            (
+                "value of a ticket",
+                format!(
+                    "{} wei expected, face at most {}",
+                    payments.tickets.expected_value,
+                    face.map_or(
+                        "what the sender's reserve covers".to_owned(),
+                        |most| format!("{most} wei")
+                    )
+                ),
+            ),
+        ]
+    });
+    let redeemer = settings
+        .redemption
+        .iter()
+        .filter_map(|redemption| redemption.elsewhere.as_ref())
+        .map(|client| ("redeemed by", client.address.to_string()));
+    chain.chain(payments).chain(redeemer)
 }

@@ -103,8 +103,8 @@ Every name that the reference accepts is accepted here, with the same forms:
   A text that looks like a path without a file behind it is said.
 
 All mistakes are reported at once, each with its value and where it came from, and the program ends with code 2. `orchestrion check` does the same without
-starting anything. Marks: **secret**, printed as `***`; **URL**, printed as scheme and host only; **live**, applied on SIGHUP without a restart; **new**, not in
-the reference; *needs …*, accepted and checked but without effect in this build.
+starting anything. Marks: **secret**, printed as `***`; **URL**, printed as scheme and host only; **chain**, without effect on
+the network `offchain`; **live**, applied on SIGHUP without a restart; **new**, not in the reference; *needs …*, accepted and checked but without effect in this build.
 ";
 
 fn aliases(option: &OptionSpec) -> String {
@@ -142,6 +142,9 @@ fn meaning(option: &OptionSpec) -> String {
         crate::table::Secrecy::Public => {}
         crate::table::Secrecy::Secret => text.push_str(" **secret**"),
         crate::table::Secrecy::UrlWithCredentials => text.push_str(" **URL**"),
+    }
+    if option.on_chain {
+        text.push_str(" **chain**");
     }
     if option.live {
         text.push_str(" **live**");

@@ -2,6 +2,7 @@
 //! the caller knows whether the value may be shown.
 
 use crate::go_values;
+use crate::money::Account;
 use crate::networks::Cidr;
 use url::Url;
 
@@ -50,6 +51,8 @@ pub enum Kind {
     PathOrValue,
     /// A URL of one of these schemes.
     Url(&'static [&'static str]),
+    /// A comma list of URLs of these schemes.
+    UrlList(&'static [&'static str]),
     /// A URL of any scheme.
     AnyUrl,
     /// An Ethereum address.
@@ -81,10 +84,10 @@ impl Kind {
         if value.is_empty() && self.may_be_empty() {
             return Ok(());
         }
-        if self.fits(value) {
-            Ok(())
-        } else {
-            Err(self.wanted())
+        match self {
+            Self::Address => Account::parse(value).map(drop).map_err(str::to_owned),
+            _ if self.fits(value) => Ok(()),
+            _ => Err(self.wanted()),
         }
     }
 
@@ -98,6 +101,7 @@ impl Kind {
                 | Self::Path
                 | Self::PathOrValue
                 | Self::Url(_)
+                | Self::UrlList(_)
                 | Self::AnyUrl
                 | Self::Address
                 | Self::ProxyPattern
@@ -131,16 +135,13 @@ impl Kind {
                         .all(|index| index.trim().parse::<u32>().is_ok())
             }
             Self::Cidrs => list_items(value).all(|item| Cidr::parse(item).is_some()),
-            Self::Url(schemes) => Url::parse(value)
-                .is_ok_and(|url| schemes.contains(&url.scheme()) && url.host().is_some()),
-            Self::AnyUrl => Url::parse(value).is_ok(),
-            Self::Address => {
-                let digits = value
-                    .strip_prefix("0x")
-                    .or_else(|| value.strip_prefix("0X"))
-                    .unwrap_or(value);
-                digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+            Self::Url(schemes) => is_url(value, schemes),
+            Self::UrlList(schemes) => {
+                list_items(value).next().is_some()
+                    && list_items(value).all(|item| is_url(item, schemes))
             }
+            Self::AnyUrl => Url::parse(value).is_ok(),
+            Self::Address => Account::parse(value).is_ok(),
             Self::ProxyPattern => value.matches("{proxy}").count() == 1,
             Self::Text | Self::List | Self::Path | Self::PathOrValue => true,
         }
@@ -158,7 +159,7 @@ impl Kind {
                 "must be a whole number above 0; an exponent is allowed, as 1e12".to_owned()
             }
             Self::Price => {
-                "must be a number, 0 or more, with a currency after it if not in wei, as 0.02USD"
+                "must be a number, 0 or more and without exponent, with a currency after it if not in wei, as 0.02USD"
                     .to_owned()
             }
             Self::Bytes { min } => {
@@ -177,8 +178,12 @@ impl Kind {
                 "must be a full URL that begins with {}",
                 schemes.join(":// or ") + "://"
             ),
+            Self::UrlList(schemes) => format!(
+                "must be a full URL, or several parted by commas, each beginning with {}; of a websocket give the http form",
+                schemes.join(":// or ") + "://"
+            ),
             Self::AnyUrl => "must be a full URL with a scheme".to_owned(),
-            Self::Address => "must be an address: 0x and 40 hexadecimal digits".to_owned(),
+            Self::Address => "must be an address".to_owned(),
             Self::ProxyPattern => "must contain {proxy} exactly once".to_owned(),
             Self::Text | Self::List | Self::Path | Self::PathOrValue => "must be text".to_owned(),
         }
@@ -199,6 +204,7 @@ impl Kind {
             Self::Choice(_) => "word",
             Self::Text => "text",
             Self::List | Self::GpuList | Self::Cidrs => "list",
+            Self::UrlList(_) => "list of URLs",
             Self::Path => "path",
             Self::PathOrValue => "value or path",
             Self::Url(_) | Self::AnyUrl | Self::ProxyPattern => "URL",
@@ -215,6 +221,10 @@ pub(crate) fn list_items(value: &str) -> impl Iterator<Item = &str> {
         .filter(|item| !item.is_empty())
 }
 
+fn is_url(value: &str, schemes: &[&str]) -> bool {
+    Url::parse(value).is_ok_and(|url| schemes.contains(&url.scheme()) && url.host().is_some())
+}
+
 fn is_price(value: &str) -> bool {
     let number_end = value
         .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
@@ -222,8 +232,11 @@ fn is_price(value: &str) -> bool {
     let (number, currency) = value.split_at(number_end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // The reference takes the exponent for a currency and then fails at the start.
+    let exponent = currency.strip_prefix(['e', 'E']).is_some_and(digits);
     let currency_fits = currency.is_empty()
-        || (currency.starts_with(|first: char| first.is_ascii_alphabetic())
+        || (!exponent
+            && currency.starts_with(|first: char| first.is_ascii_alphabetic())
             && currency.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     digits(whole) && digits(fraction) && currency_fits
 }
@@ -237,7 +250,9 @@ mod tests {
         for good in ["0", "12", "0.02USD", "1.5", "3ETH"] {
             assert!(is_price(good), "{good}");
         }
-        for bad in ["", "-1", "1.", ".5", "1.2.3", "USD", "1 USD", "1e-3"] {
+        for bad in [
+            "", "-1", "1.", ".5", "1.2.3", "USD", "1 USD", "1e-3", "1e12",
+        ] {
             assert!(!is_price(bad), "{bad}");
         }
     }

@@ -8,10 +8,13 @@ mod args;
 mod asked;
 mod banner;
 mod check;
+mod decimal;
 mod documents;
 mod file;
 mod go_values;
 mod kind;
+mod location;
+mod money;
 mod networks;
 mod path_or_value;
 mod reload;
@@ -26,15 +29,20 @@ mod values;
 pub use addresses::{HostPort, Listen, OPERATOR_PORT, PUBLIC_PORT, Scheme, ServiceAddr};
 pub use asked::{Asked, asked};
 pub use check::{CheckReport, ShownOption, check};
+pub use decimal::Decimal;
 pub use documents::{help, mist_json, options_markdown};
 pub use kind::Kind;
+pub use location::{Location, locate};
+pub use money::{Account, Wei};
 pub use networks::Cidr;
 pub use reload::{Change, ReloadDiff, reload_diff};
 pub use report::{ConfigErrors, Level, Notice, Origin};
 pub use secret::{Secret, SecretUrl};
 pub use settings::{
-    AllowedSegmentHost, Devices, Limits, LogFormat, Monitoring, Network, OperatorPort, Program,
-    Roles, Settings, TlsFiles, Video, X264,
+    AllowedSegmentHost, Chain, Credit, Currency, Devices, EndPoints, Feed, KeyStore, Limits,
+    LogFormat, Monitoring, Network, OperatorPort, Password, PasswordSource, Payments, Price,
+    Prices, Program, RedeemerClient, RedeemerServer, Redemption, Roles, Settings, Tickets,
+    TlsFiles, Transactions, Video, X264,
 };
 pub use table::{AREAS, Area, OptionSpec, Role, Secrecy, Status, find, options};
 pub use values::Values;

@@ -1,7 +1,8 @@
 //! What a reload may change: the difference between two readings of the settings, split by the table's live mark.
 
-use crate::Loaded;
+use crate::secret::Secret;
 use crate::table::options;
+use crate::{Loaded, Settings};
 use serde::Serialize;
 
 /// One changed option, without secrets.
@@ -43,11 +44,7 @@ pub fn reload_diff(old: &Loaded, new: &Loaded) -> ReloadDiff {
         } else {
             text(&before, option.default) == text(&now, option.default)
         };
-        // A token file may have new content under the old path.
-        let same = same
-            && (option.name != "cliToken"
-                || old.settings.network.operator.token == new.settings.network.operator.token);
-        if same {
+        if same && !file_changed(option.name, &old.settings, &new.settings) {
             continue;
         }
         let change = Change {
@@ -62,6 +59,31 @@ pub fn reload_diff(old: &Loaded, new: &Loaded) -> ReloadDiff {
         }
     }
     diff
+}
+
+/// A file may have new content under the old path.
+fn file_changed(name: &str, old: &Settings, new: &Settings) -> bool {
+    match name {
+        "cliToken" => old.network.operator.token != new.network.operator.token,
+        "redeemerToken" => redeemer_token(old) != redeemer_token(new),
+        "pricePerGateway" => {
+            let prices = |settings: &Settings| {
+                let payments = settings.payments.as_ref();
+                payments.map(|payments| payments.prices.gateways.clone())
+            };
+            prices(old) != prices(new)
+        }
+        _ => false,
+    }
+}
+
+fn redeemer_token(settings: &Settings) -> Option<&Secret> {
+    let redemption = settings.redemption.as_ref()?;
+    let presented = redemption.elsewhere.as_ref();
+    let demanded = redemption.server.as_ref();
+    presented
+        .and_then(|client| client.token.as_ref())
+        .or_else(|| demanded.and_then(|server| server.token.as_ref()))
 }
 
 fn text<'a>(given: &'a Option<String>, default: &'a str) -> &'a str {

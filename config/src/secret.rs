@@ -106,6 +106,15 @@ pub(crate) fn shown_url(text: &str) -> String {
     format!("{}://{user}{host}{port}{rest}", url.scheme())
 }
 
+/// A comma list of URLs, each as [`shown_url`]. Where one of them is none, a comma may have been part of a password: stars for all.
+pub(crate) fn shown_urls(text: &str) -> String {
+    let shown: Vec<String> = crate::kind::list_items(text).map(shown_url).collect();
+    if shown.iter().any(|url| url == STARS) {
+        return STARS.to_owned();
+    }
+    shown.join(",")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,25 +1,37 @@
 //! The settings of a node: typed, checked against each other and complete. Built once from the given values; nothing here opens a
 //! port or starts a thread.
 
+mod chain;
+mod chain_networks;
+mod gateway_prices;
 mod limits;
 mod network;
+mod payments;
+mod prices;
 mod program;
+mod redemption;
 mod roles;
 mod video;
 
+pub use chain::{Chain, EndPoints, KeyStore, Password, PasswordSource, Transactions};
 pub use limits::Limits;
 pub use network::{AllowedSegmentHost, Network, OperatorPort, TlsFiles};
+pub use payments::{Credit, Payments, Tickets};
+pub use prices::{Currency, Feed, Price, Prices};
 pub use program::{LogFormat, Monitoring, Program};
+pub use redemption::{RedeemerClient, RedeemerServer, Redemption};
 pub use roles::Roles;
 pub use video::{Devices, Video, X264};
 
 use crate::go_values;
+use crate::location::Location;
+use crate::money::{Account, Wei};
 use crate::path_or_value;
 use crate::report::{Origin, Report};
 use crate::secret::Secret;
 use crate::table::{self, OptionSpec, Secrecy};
 use crate::values::{Given, Values};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,6 +51,12 @@ pub struct Settings {
     pub limits: Limits,
     /// Metrics.
     pub monitoring: Monitoring,
+    /// The chain and this node's key; `None` off-chain.
+    pub chain: Option<Chain>,
+    /// What an on-chain orchestrator asks for its work; `None` without that role.
+    pub payments: Option<Payments>,
+    /// How winning tickets are redeemed; `None` unless this is an on-chain orchestrator or a redeemer.
+    pub redemption: Option<Redemption>,
 }
 
 /// Builds settings from the given values. Mistakes go to the report; where there are any, the settings must not be used.
@@ -56,15 +74,44 @@ pub(crate) fn build(
     };
     reader.warn_of_missing_files();
     let roles = roles::read(&mut reader);
-    let network = network::read(&mut reader);
+    let network = network::read(&mut reader, &roles);
+    let program = program::read(&mut reader);
+    let chain = chain::read(&mut reader, &program.data_dir);
     Settings {
-        program: program::read(&mut reader),
+        payments: payments::read(&mut reader, &roles, chain.as_ref()),
+        redemption: redemption::read(&mut reader, &roles, chain.as_ref(), &network),
+        chain,
+        program,
         video: video::read(&mut reader, &roles),
         limits: limits::read(&mut reader),
         monitoring: program::read_monitoring(&reader),
         roles,
         network,
     }
+}
+
+/// Reads only what says where the node is.
+pub(crate) fn locate(
+    values: &Values,
+    environment: &BTreeMap<String, String>,
+    directory: &Path,
+    report: &mut Report,
+) -> Location {
+    let mut reader = Reader {
+        values,
+        environment,
+        directory,
+        report,
+    };
+    Location {
+        data_dir: program::data_dir(&mut reader),
+        operator: network::operator(&mut reader),
+    }
+}
+
+/// Time spans go out as seconds.
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 /// Typed access to the given values. A value whose form is wrong has been reported already and reads as its default.
@@ -111,6 +158,23 @@ impl Reader<'_> {
         go_values::integer(self.text(name)).and_then(|number| T::try_from(number).ok())
     }
 
+    /// An amount of wei; the bounds of the table make it fit.
+    fn wei(&self, name: &str) -> Wei {
+        Wei(go_values::decimal(self.text(name))
+            .or_else(|| go_values::integer(self.text(name)))
+            .and_then(|number| u128::try_from(number).ok())
+            .unwrap_or_default())
+    }
+
+    /// An amount of wei whose zero stands for no limit.
+    fn wei_limit(&self, name: &str) -> Option<Wei> {
+        Some(self.wei(name)).filter(|amount| amount.0 > 0)
+    }
+
+    fn account(&self, name: &str) -> Option<Account> {
+        Account::parse(self.text(name)).ok()
+    }
+
     fn bytes(&self, name: &str) -> u64 {
         go_values::bytes(self.text(name)).unwrap_or_default()
     }
@@ -139,9 +203,13 @@ impl Reader<'_> {
         if text.is_empty() {
             return None;
         }
-        Some(Secret::new(
-            path_or_value::content(self.directory, text).unwrap_or_else(|| text.to_owned()),
-        ))
+        Some(Secret::new(self.value_or_file(name)))
+    }
+
+    /// The content of the file that the given text names, or the text itself.
+    fn value_or_file(&self, name: &str) -> String {
+        let text = self.text(name);
+        path_or_value::content(self.directory, text).unwrap_or_else(|| text.to_owned())
     }
 
     /// Reports the given value of an option as wrong.

@@ -8,6 +8,7 @@ mod gateway;
 mod limits;
 mod monitoring;
 mod network;
+mod payments;
 mod program;
 mod roles;
 mod video;
@@ -98,6 +99,8 @@ pub struct OptionSpec {
     pub status: Status,
     /// Not in the reference.
     pub ours: bool,
+    /// Has no effect on the network `offchain`.
+    pub on_chain: bool,
     /// Means something on the command line only, such as `-help`.
     pub command_line_only: bool,
 }
@@ -121,6 +124,7 @@ impl OptionSpec {
             live: false,
             status: Status::Used,
             ours: false,
+            on_chain: false,
             command_line_only: false,
         }
     }
@@ -185,6 +189,11 @@ impl OptionSpec {
         self
     }
 
+    const fn on_chain(mut self) -> Self {
+        self.on_chain = true;
+        self
+    }
+
     const fn command_line_only(mut self) -> Self {
         self.command_line_only = true;
         self
@@ -203,6 +212,9 @@ impl OptionSpec {
             _ if value.is_empty() => String::new(),
             Secrecy::Public => value.to_owned(),
             Secrecy::Secret => crate::secret::STARS.to_owned(),
+            Secrecy::UrlWithCredentials if matches!(self.kind, Kind::UrlList(_)) => {
+                crate::secret::shown_urls(value)
+            }
             Secrecy::UrlWithCredentials => crate::secret::shown_url(value),
         }
     }
@@ -258,8 +270,12 @@ pub static AREAS: &[Area] = &[
         options: ai::OPTIONS,
     },
     Area {
-        title: "Chain and payments",
+        title: "Chain and keys",
         options: chain::OPTIONS,
+    },
+    Area {
+        title: "Tickets, prices and redemption",
+        options: payments::OPTIONS,
     },
     Area {
         title: "Gateway (accepted, without effect)",

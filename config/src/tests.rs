@@ -4,6 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 mod laws;
+mod on_chain;
 
 pub(crate) fn home() -> BTreeMap<String, String> {
     BTreeMap::from([("HOME".to_owned(), "/home/op".to_owned())])
@@ -135,6 +136,8 @@ fn all_mistakes_come_at_once_with_value_origin_and_remedy() {
         "0",
         "-network",
         "arbitrum-one-mainnet",
+        "-orchestrator",
+        "-transcoder",
         "-bogus",
         "x",
         "-cliAddr",
@@ -151,12 +154,14 @@ fn all_mistakes_come_at_once_with_value_origin_and_remedy() {
             "-maxSessions \"0\" (command line): must be a whole number above 0, or auto",
             "-reward \"perhaps\" (command line): must be true or false",
             "-v \"loud\" (environment LP_V): must be a whole number from 0 to 10",
-            "-network \"arbitrum-one-mainnet\" (command line): needs payments, not in this build; this build runs on offchain only",
+            "-serviceAddr: must be given on-chain: the public host:port told to gateways, the same as registered on the chain",
             "-httpAddr \"http://a/b\" (command line): must not have a path or query; write only host and port",
             "-cliAddr \"0.0.0.0:7935\" (command line): is reachable from other machines; set -cliToken as well, or listen on 127.0.0.1",
+            "-ethUrl: must be given on-chain: the JSON-RPC URL of a node of this network, or several parted by commas",
+            "-pricePerUnit: must be given on-chain; 0 works for nothing, which the node does not assume",
         ]
     );
-    assert_eq!(errors.to_string().lines().count(), 7);
+    assert_eq!(errors.to_string().lines().count(), 9);
 }
 
 #[test]
@@ -190,9 +195,9 @@ fn roles_that_are_not_built_are_refused_and_a_shared_file_is_not() {
 #[test]
 fn what_is_not_built_is_said_unless_it_is_turned_off() {
     assert!(
-        warnings(&["-ticketEV", "1"]).iter().any(
-            |text| text.contains("-ticketEV (command line): needs payments, not in this build")
-        )
+        warnings(&["-orchSecret", "x"])
+            .iter()
+            .any(|text| text.contains("needs remote transcoders, not in this build"))
     );
     assert!(
         !warnings(&["-startupAvailabilityCheck=false"])
@@ -341,7 +346,7 @@ fn variables_that_no_option_has_are_said() {
 }
 
 #[test]
-fn the_sample_file_is_accepted() {
+fn the_sample_files_are_accepted() {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
     let loaded = load_in(
         ["-config", "orchestrion.conf"].map(OsString::from),
@@ -354,14 +359,28 @@ fn the_sample_file_is_accepted() {
         "https://orchestrator.example.com:8935"
     );
     assert!(loaded.settings.monitoring.metrics);
+    let paid = load_in(
+        ["-config", "on-chain.conf"].map(OsString::from),
+        &home(),
+        &samples,
+    )
+    .unwrap()
+    .settings;
+    assert_eq!(
+        paid.payments.unwrap().prices.base.to_string(),
+        "0.02 USD for 1000000000000 pixels"
+    );
+    assert_eq!(paid.chain.unwrap().end_points.urls.len(), 2);
     // What is commented out must be accepted as well, were it only for its names.
-    let text = std::fs::read_to_string(samples.join("orchestrion.conf")).unwrap();
-    for line in text
-        .lines()
-        .filter_map(|line| line.strip_prefix('#'))
-        .filter(|line| !line.starts_with(' '))
-    {
-        assert!(find(line.split(' ').next().unwrap()).is_some(), "{line}");
+    for name in ["orchestrion.conf", "on-chain.conf"] {
+        let text = std::fs::read_to_string(samples.join(name)).unwrap();
+        for line in text
+            .lines()
+            .filter_map(|line| line.strip_prefix('#'))
+            .filter(|line| !line.starts_with(' '))
+        {
+            assert!(find(line.split(' ').next().unwrap()).is_some(), "{line}");
+        }
     }
 }
 

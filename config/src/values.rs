@@ -44,6 +44,12 @@ impl Values {
         self.given.get(name)
     }
 
+    /// Whether no chain is joined.
+    pub(crate) fn off_chain(&self) -> bool {
+        self.given("network")
+            .is_none_or(|given| given.value == OFF_CHAIN)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Given> {
         self.given.values()
     }
@@ -166,7 +172,11 @@ fn check_forms(values: &Values, report: &mut Report) {
     }
 }
 
+/// The network that stands for none.
+pub(crate) const OFF_CHAIN: &str = "offchain";
+
 fn say_what_has_no_effect(values: &Values, report: &mut Report) {
+    let off_chain = values.off_chain();
     for given in values.iter() {
         let (name, origin) = (given.option.name, &given.origin);
         if given.typed != name && name != "help" {
@@ -180,6 +190,9 @@ fn say_what_has_no_effect(values: &Values, report: &mut Report) {
             given.option.kind == Kind::Bool && go_values::boolean(&given.value) == Some(false);
         let default = given.value == given.option.default;
         let text = match given.option.status {
+            Status::Used if off_chain && given.option.on_chain && !turned_off => {
+                format!("-{name} ({origin}): has no effect off-chain; -network joins a chain")
+            }
             Status::Used => continue,
             Status::Planned { needs } if !turned_off => format!(
                 "-{name} ({origin}): needs {needs}, not in this build; checked, without effect"
@@ -190,8 +203,8 @@ fn say_what_has_no_effect(values: &Values, report: &mut Report) {
             }
             Status::Obsolete => format!("-{name} ({origin}): has no effect any more"),
         };
-        let planned = matches!(given.option.status, Status::Planned { .. });
-        let level = if planned && !default {
+        let expected = matches!(given.option.status, Status::Planned { .. } | Status::Used);
+        let level = if expected && !default {
             Level::Warning
         } else {
             Level::Info

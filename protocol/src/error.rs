@@ -37,4 +37,33 @@ pub enum Error {
     /// The bytes of an answer are not the message they should be.
     #[error("answer is not a TranscodeResult message: {0}")]
     ResultMessage(String),
+    /// Not a non-negative decimal, exponent or fraction of at most 77 digits.
+    #[error(
+        "{0:?} is not a number such as 1200, 0.02, 1e12 or 7/3, with a currency such as USD behind it where one is allowed"
+    )]
+    Number(String),
+    /// A price in a currency that the feed does not have.
+    #[error(
+        "a price is in {wanted} but the price feed offers {offered}, set -priceFeedAddr to a feed between ETH and {wanted}"
+    )]
+    Currency {
+        /// Of the price.
+        wanted: String,
+        /// Of the feed.
+        offered: String,
+    },
+    /// A price feed that cannot be used.
+    #[error("price feed {description:?} {reason}, set -priceFeedAddr to another")]
+    Feed {
+        /// What the feed says it is.
+        description: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// Stored bytes that are no balance.
+    #[error("stored balance has {0} bytes instead of 64, the record is damaged")]
+    Balance(usize),
+    /// Stored bytes that are no secret.
+    #[error("stored ticket secret has {0} bytes instead of 32 or 64, the record is damaged")]
+    TicketSecret(usize),
 }

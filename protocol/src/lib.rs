@@ -7,6 +7,7 @@ pub mod address;
 pub mod capabilities;
 pub mod discovery;
 mod error;
+pub mod money;
 pub mod payment;
 pub mod profile;
 pub mod refusal;
@@ -18,7 +19,7 @@ pub mod token;
 
 pub use error::Error;
 
-/// Protobuf messages of package `net`, as generated from `proto/lp_rpc.proto`.
+/// Protobuf messages of package `net`, as generated from `proto/`.
 ///
 /// Enum fields are raw `i32`: values outside the known ones must be seen and refused, not mapped to a default.
 pub mod pb {

@@ -163,9 +163,12 @@ pub enum DiscoveryRefusal {
     /// The operator's webhook said no.
     #[error("webhook refused the gateway: {0}")]
     Webhook(String),
-    /// No ticket parameters for a sender with this reserve.
-    #[error("reserve of the sender does not cover a ticket")]
-    SenderReserve,
+    /// No ticket parameters for a sender with this reserve. The text begins as the reference's and goes on with the numbers.
+    #[error("no quote for the sender: {0}")]
+    SenderReserve(String),
+    /// The node cannot quote a price now: it knows no round, no exchange rate, or the chain does not answer.
+    #[error("no quote can be made now: {0}")]
+    NoQuote(String),
 }
 
 impl DiscoveryRefusal {
@@ -175,7 +178,7 @@ impl DiscoveryRefusal {
             Self::Signature => texts::DISCOVERY_SIGNATURE.into(),
             Self::Capped => texts::DISCOVERY_CAPPED.into(),
             Self::Webhook(text) => format!("authentication failed: {text}").into(),
-            Self::SenderReserve => texts::SENDER_RESERVE.into(),
+            Self::SenderReserve(text) | Self::NoQuote(text) => text.into(),
         }
     }
 
@@ -185,7 +188,8 @@ impl DiscoveryRefusal {
             Self::Signature => "sig",
             Self::Capped => "capped",
             Self::Webhook(_) => "webhook",
-            Self::SenderReserve => "payment",
+            Self::SenderReserve(_) => "payment",
+            Self::NoQuote(_) => "info",
         }
     }
 }
@@ -252,7 +256,7 @@ mod tests {
                 "authentication failed: no",
             ),
             (
-                DiscoveryRefusal::SenderReserve,
+                DiscoveryRefusal::SenderReserve(texts::SENDER_RESERVE.into()),
                 "insufficient sender reserve",
             ),
         ] {

@@ -48,7 +48,7 @@ impl fmt::Debug for Hasher {
     }
 }
 
-/// Private key of an account. Shown as `***`.
+/// Private key of an account. Shown as `***`, wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretKey(secp256k1::SecretKey);
 
@@ -72,6 +72,12 @@ impl fmt::Debug for SecretKey {
     }
 }
 
+impl Drop for SecretKey {
+    fn drop(&mut self) {
+        self.0.non_secure_erase();
+    }
+}
+
 /// EIP-191 digest of a 32-byte personal message.
 pub fn personal_digest(inner: &Hash) -> Hash {
     let mut hasher = Hasher::default();
@@ -87,9 +93,14 @@ pub fn sign_message(key: &SecretKey, message: &[u8]) -> Signature {
 
 /// Signature over a 32-byte hash as an EIP-191 personal message (nonce by RFC 6979).
 pub fn sign_hash(key: &SecretKey, hash: &Hash) -> Signature {
-    let digest = Message::from_digest(personal_digest(hash));
+    sign_digest(key, &personal_digest(hash))
+}
+
+/// Signature over a digest as it is, for what has a rule of its own: transactions and typed data. Never over bytes that
+/// somebody else chose.
+pub fn sign_digest(key: &SecretKey, digest: &Hash) -> Signature {
     let (id, compact) = CURVE
-        .sign_ecdsa_recoverable(digest, &key.0)
+        .sign_ecdsa_recoverable(Message::from_digest(*digest), &key.0)
         .serialize_compact();
     let mut signature = [0; 65];
     signature[..64].copy_from_slice(&compact);

@@ -124,6 +124,18 @@ pub const END_SESSION_TOKEN: &str = "Invalid auth token";
 pub const SENDER_RESERVE: &str = "insufficient sender reserve";
 /// A price without a unit.
 pub const PIXELS_PER_UNIT: &str = "pixels per unit is 0";
+/// A payment without a price.
+pub const EXPECTED_PRICE_NIL: &str = "expected price is nil";
+/// A ticket to somebody else.
+pub const TICKET_RECIPIENT: &str = "invalid ticket recipient";
+/// A ticket from nobody.
+pub const TICKET_SENDER: &str = "invalid ticket sender";
+/// Ticket parameters that were not made here, or were changed.
+pub const TICKET_RECIPIENT_RAND: &str = "invalid recipientRand for ticket recipientRandHash";
+/// A ticket that its sender did not sign.
+pub const TICKET_SIGNATURE: &str = "invalid ticket signature";
+/// A ticket after the expiration block of its parameters.
+pub const TICKET_EXPIRED: &str = "TicketParams expired";
 /// A remote transcoder stops trying for good when it reads exactly this.
 pub const INVALID_SECRET: &str = "invalid secret";
 /// A remote transcoder stops trying for good when it reads exactly this.

@@ -18,6 +18,7 @@ use protocol::capabilities::Capability;
 use telemetry::Metrics;
 use tokio::sync::{oneshot, watch};
 
+use super::chain_actors::ChainSetup;
 use super::{StartError, selftest};
 
 /// What the actors are made with.
@@ -34,6 +35,8 @@ pub struct ActorSetup {
     pub broadcast: Broadcast,
     /// Where events are counted.
     pub metrics: Arc<Metrics>,
+    /// The on-chain side; `None` off-chain.
+    pub chain: Option<ChainSetup>,
 }
 
 /// The running actors, as the rest of the node sees them.
@@ -175,6 +178,13 @@ fn assemble(setup: ActorSetup) -> ActorSystem {
         "capability_broadcaster",
         broadcaster_factory(&setup, Arc::clone(&broadcaster)),
     );
+    for (name, factory) in setup
+        .chain
+        .iter()
+        .flat_map(|chain| chain.factories(&arbiters))
+    {
+        supervise(name, factory);
+    }
     ActorSystem {
         sessions,
         workers,

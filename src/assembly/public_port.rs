@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use actors::body::BodyBudget;
 use actors::capability_broadcaster::Broadcast;
+use actors::price_webhook::PriceWebhook;
 use actors::segment_store::SegmentStore;
 use actors::session_manager::Sessions;
 use arc_swap::ArcSwap;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::StartError;
 use crate::doors::public::{
-    FetchPolicy, PublicContext, PublicDoor, PublicLimits, Transport, bind, given_certificate,
+    FetchPolicy, Paid, PublicContext, PublicDoor, PublicLimits, Transport, bind, given_certificate,
     own_certificate,
 };
 
@@ -34,6 +35,10 @@ pub struct Parts {
     pub budget: BodyBudget,
     /// Metrics.
     pub metrics: Arc<Metrics>,
+    /// How work is paid, and what tokens are made with; `None` off-chain.
+    pub paid: Option<(Paid, TokenKey)>,
+    /// The operator's webhook.
+    pub webhook: Option<PriceWebhook>,
 }
 
 /// The open port.
@@ -55,9 +60,15 @@ impl PublicPort {
         };
         let limits = Arc::new(ArcSwap::from_pointee(limits(settings)));
         let fetch = Arc::new(ArcSwap::from_pointee(fetch_policy(settings)));
+        let (paid, tokens) = parts.paid.unzip();
         let context = PublicContext {
-            network: Network::OffChain,
-            tokens: TokenKey::new(rand::random()),
+            network: match &paid {
+                Some(_) => Network::OnChain,
+                None => Network::OffChain,
+            },
+            paid,
+            webhook: parts.webhook,
+            tokens: tokens.unwrap_or_else(|| TokenKey::new(rand::random())),
             broadcast: parts.broadcast,
             sessions: parts.sessions,
             store: parts.store,
@@ -133,7 +144,8 @@ fn fetch_policy(settings: &Settings) -> FetchPolicy {
     FetchPolicy::new(settings.network.segment_url_allow.clone())
 }
 
-fn unix_ms() -> u64 {
+/// Milliseconds since 1970.
+pub fn unix_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| {

@@ -10,12 +10,16 @@ use actors::capability_broadcaster::Broadcast;
 use actors::session_manager::Sessions;
 use actors::worker_registry::Workers;
 
+use super::chain_view::NodeChain;
 use crate::doors::operator::view::{
-    NodeStatus, NodeView, Reason, SessionLimit, SessionView, WorkerView,
+    ChainView, NodeStatus, NodeView, Reason, SessionLimit, SessionView, WorkerView,
 };
 
 /// An arbiter silent for so long is stuck.
 const SILENCE: Duration = Duration::from_secs(10);
+
+/// An L1 clock that has not moved for so long is not believed: a block comes every 12 s.
+const STALE_CLOCK: Duration = Duration::from_secs(600);
 
 /// See the module.
 pub struct View {
@@ -33,6 +37,80 @@ pub struct View {
     pub broadcast: Broadcast,
     /// Whether the public port is open.
     pub public_open: Arc<AtomicBool>,
+    /// What the node does.
+    pub roles: config::Roles,
+    /// Chain, payments and tickets; `None` off-chain.
+    pub chain: Option<Arc<NodeChain>>,
+    /// The database; `None` off-chain.
+    pub ledger: Option<ledger::Ledger>,
+}
+
+impl View {
+    /// Prices of video in wei per pixel, by gateway or `default`.
+    fn prices(&self) -> BTreeMap<String, String> {
+        let Some(chain) = &self.chain else {
+            return BTreeMap::new();
+        };
+        let prices = chain.facts().prices;
+        let gateways = prices.by_gateway.iter();
+        gateways
+            .map(|(gateway, price)| (gateway.to_string(), price.to_string()))
+            .chain(
+                prices
+                    .default
+                    .map(|price| ("default".into(), price.to_string())),
+            )
+            .collect()
+    }
+
+    /// What keeps an on-chain node from taking paid work.
+    fn chain_reasons(&self) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        let Some(chain) = &self.chain else {
+            return reasons;
+        };
+        let facts = chain.facts();
+        let mut add = |code, text: &str| {
+            reasons.push(Reason {
+                code,
+                text: text.to_owned(),
+            });
+        };
+        if facts.rounds.length == 0 {
+            add(
+                "no_round",
+                "the current round is not known yet; see the log for what the chain answers",
+            );
+        } else if self.roles.orchestrator && !facts.rounds.recipient_active {
+            add(
+                "inactive",
+                "the orchestrator is not in the active set of this round, so gateways cannot pay it",
+            );
+        }
+        if facts.rounds.l1_changed_at.elapsed() > STALE_CLOCK {
+            add(
+                "stale_chain",
+                "the L1 clock has stood still for a while; check the RPC end points",
+            );
+        }
+        if chain.identity().sells && facts.prices.default.is_none() {
+            add(
+                "no_price",
+                "no price is known yet: the price feed has not answered",
+            );
+        }
+        if self
+            .ledger
+            .as_ref()
+            .is_some_and(|ledger| !ledger.is_sound())
+        {
+            add(
+                "database",
+                "the disk failed to keep a write; free space or replace it, then restart",
+            );
+        }
+        reasons
+    }
 }
 
 impl NodeView for View {
@@ -41,13 +119,17 @@ impl NodeView for View {
             node_id: self.node_id.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             runtime: super::RUNTIME.into(),
-            orchestrator: true,
-            redeemer: false,
-            chain_id: "0".into(),
+            orchestrator: self.roles.orchestrator,
+            redeemer: self.roles.redeemer,
+            chain_id: self
+                .chain
+                .as_ref()
+                .map_or(0, |chain| chain.identity().chain_id)
+                .to_string(),
             service_uri: self.broadcast.load().identity().service_uri.clone(),
             uptime_s: self.started.elapsed().as_secs(),
             transcoders: None,
-            prices: BTreeMap::new(),
+            prices: self.prices(),
         }
     }
 
@@ -77,13 +159,19 @@ impl NodeView for View {
                 text: "the node drains and takes no new streams".into(),
             });
         }
-        if self.workers.walls().is_empty() {
+        reasons.extend(self.chain_reasons());
+        if self.roles.orchestrator && self.workers.walls().is_empty() {
             reasons.push(Reason {
                 code: "no_worker",
                 text: "no worker process has started yet; see the log".into(),
             });
         }
         reasons
+    }
+
+    fn chain(&self) -> Option<Arc<dyn ChainView>> {
+        let chain = self.chain.as_ref()?;
+        Some(Arc::clone(chain) as Arc<dyn ChainView>)
     }
 
     fn max_sessions(&self) -> SessionLimit {

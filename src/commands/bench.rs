@@ -10,12 +10,12 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use telemetry::log;
 use tokio::sync::mpsc;
 
 use self::options::{HELP, Options};
 use self::report::{PassReport, settings_table};
 use self::session::{Measured, Session};
+use super::Tool;
 use super::push::source::Source;
 use super::push::workers::{LocalWorkers, WorkerError};
 
@@ -24,37 +24,16 @@ const ROWS: usize = 64;
 
 /// Measures; exit code 0 when every segment was transcoded, 1 when not, 2 for wrong options.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let options = match Options::read(arguments) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            super::print(HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(mistake) => {
-            eprintln!("orchestrion bench: {mistake}");
-            return ExitCode::from(super::USAGE);
-        }
+    let tool = Tool {
+        name: "bench",
+        help: HELP,
+        read: Options::read,
+        verbosity: |options| options.verbosity,
     };
-    // A log that cannot be started is no reason not to measure.
-    let _ = log::init(log::Format::Logfmt, options.verbosity);
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("orchestrion bench: cannot start the runtime: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(bench(&options)) {
-        Ok(passes) if passes.iter().all(|pass| pass.failed == 0) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("orchestrion bench: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    tool.run(arguments, async |options| {
+        let passes = bench(options).await?;
+        Ok::<_, BenchError>(passes.iter().all(|pass| pass.failed == 0))
+    })
 }
 
 /// Why nothing was measured.

@@ -8,6 +8,7 @@ pub(super) mod latency;
 mod media;
 mod options;
 mod output;
+mod pay;
 mod playlist;
 mod report;
 mod sheet;
@@ -26,16 +27,18 @@ use std::time::Instant;
 
 use futures::future::join_all;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use telemetry::log;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::options::read_ladder;
 
+use super::Tool;
+
 use self::client::{Job, StreamClient};
-use self::options::{HELP, Length, Options};
+use self::options::{HELP, Input, Length, Options};
 use self::output::Saver;
+use self::pay::wallet::{Wallet, WalletError};
 use self::report::{Intent, Report};
 use self::sheet::SheetPlan;
 use self::source::Source;
@@ -52,37 +55,15 @@ const BARS: usize = 16;
 
 /// Pushes; exit code 0 when every segment was delivered and verified, 1 when not, 2 for wrong options.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let options = match Options::read(arguments) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            super::print(HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(mistake) => {
-            eprintln!("orchestrion push: {mistake}");
-            return ExitCode::from(super::USAGE);
-        }
+    let tool = Tool {
+        name: "push",
+        help: &HELP,
+        read: Options::read,
+        verbosity: |options| options.verbosity,
     };
-    // A log that cannot be started is no reason not to push.
-    let _ = log::init(log::Format::Logfmt, options.verbosity);
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("orchestrion push: cannot start the runtime: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(push(&options)) {
-        Ok(report) if report.ok => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("orchestrion push: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    tool.run(arguments, async |options| {
+        Ok::<_, PushError>(push(options).await?.ok)
+    })
 }
 
 /// Why nothing was pushed.
@@ -92,6 +73,8 @@ enum PushError {
     Source(#[from] source::SourceError),
     #[error(transparent)]
     Transport(#[from] transport::TransportError),
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
     #[error("no session with {orchestrator}: {source}")]
     Begin {
         orchestrator: String,
@@ -107,17 +90,25 @@ enum PushError {
 }
 
 async fn push(options: &Options) -> Result<Report, PushError> {
-    let source = Arc::new(Source::open(&options.input)?);
+    let source = Arc::new(match &options.input {
+        Input::Path(path) => Source::open(path)?,
+        Input::Tiny => Source::tiny()?,
+    });
     let count = match options.length {
         Length::Passes(passes) => source.len().saturating_mul(passes),
+        Length::Segments(count) => count,
         Length::Time(time) => source
             .count_for(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
             .max(1),
     };
+    let wallet = match &options.pay {
+        Some(pay) => Some(Box::pin(Wallet::open(pay)).await?),
+        None => None,
+    };
     let checker = Checker::start(options, &source, count).await?;
     let stop = CancellationToken::new();
     let interrupted = tokio::spawn(stop_at_interrupt(stop.clone()));
-    let streams = begin(options, &source, count, &checker, &stop).await?;
+    let streams = begin(options, &source, count, wallet.as_ref(), &checker, &stop).await?;
     let begun = Instant::now();
     let ended = join_all(streams.into_iter().map(|stream| tokio::spawn(stream.run()))).await;
     let wall_s = begun.elapsed().as_secs_f64();
@@ -149,12 +140,19 @@ async fn push(options: &Options) -> Result<Report, PushError> {
         count,
         wall_s,
     };
-    let report = Report::new(
-        intent,
-        records,
-        findings.as_ref().filter(|_| options.verify),
-        faults,
-    );
+    let payments = match wallet {
+        Some(wallet) => Box::pin(wallet.statements()).await?,
+        None => Vec::new(),
+    };
+    let report = Report {
+        payments,
+        ..Report::new(
+            intent,
+            records,
+            findings.as_ref().filter(|_| options.verify),
+            faults,
+        )
+    };
     print(options, &report);
     Ok(report)
 }
@@ -164,6 +162,7 @@ async fn begin(
     options: &Options,
     source: &Arc<Source>,
     count: usize,
+    wallet: Option<&Wallet>,
     checker: &Checker,
     stop: &CancellationToken,
 ) -> Result<Vec<Stream>, PushError> {
@@ -196,6 +195,7 @@ async fn begin(
             demand: demand.clone(),
             attempts: options.attempts,
             refresh: options.refresh,
+            payer: wallet.and_then(|wallet| wallet.payer(n)),
         };
         let client = StreamClient::new(transport.clone(), job);
         client.begin().await.map_err(|source| PushError::Begin {

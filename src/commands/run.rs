@@ -76,7 +76,7 @@ async fn serve(arguments: Vec<OsString>, mut loaded: Loaded, levels: log::LevelH
         Err(error) => return refuse(&error),
     };
     tracing::info!(
-        public = %node.public_address(),
+        public = node.public_address().map(tracing::field::display),
         operator = node.operator_address(),
         ready_ms = started.elapsed().as_millis() as u64,
         "node is ready"
@@ -85,7 +85,7 @@ async fn serve(arguments: Vec<OsString>, mut loaded: Loaded, levels: log::LevelH
         tokio::select! {
             caught = signals.next() => match caught {
                 Caught::Stop => break ExitCode::SUCCESS,
-                Caught::Reload => reload(&arguments, &mut loaded, &node),
+                Caught::Reload => reload(&arguments, &mut loaded, &node).await,
             },
             reason = node.broken() => {
                 tracing::error!(reason, "the node cannot go on");
@@ -107,7 +107,7 @@ async fn serve(arguments: Vec<OsString>, mut loaded: Loaded, levels: log::LevelH
 }
 
 /// Reads the settings again and applies what may change while the node runs; a mistake changes nothing.
-fn reload(arguments: &[OsString], loaded: &mut Loaded, node: &Node) {
+async fn reload(arguments: &[OsString], loaded: &mut Loaded, node: &Node) {
     let fresh = match config::load(arguments.to_vec(), &environment()) {
         Ok(fresh) => fresh,
         Err(errors) => {
@@ -131,7 +131,7 @@ fn reload(arguments: &[OsString], loaded: &mut Loaded, node: &Node) {
             "option changes at the next start only"
         );
     }
-    node.apply(&fresh.settings);
+    node.apply(&fresh.settings).await;
     *loaded = fresh;
 }
 

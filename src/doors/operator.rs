@@ -13,7 +13,7 @@ mod page;
 mod reference;
 mod reply;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod token;
 pub mod view;
 
@@ -29,6 +29,7 @@ use telemetry::Metrics;
 use telemetry::log::LevelHandle;
 use telemetry::metrics::label::Door;
 
+pub use self::api::{TicketProofs, TicketSums, ticket_filter};
 pub use self::bind::{Listen, OperatorBind, OperatorError};
 pub use self::token::Token;
 

@@ -13,6 +13,7 @@ mod front;
 mod gate;
 mod limits;
 mod listener;
+mod paid;
 mod payment;
 mod peer;
 mod refused;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 use actors::body::BodyBudget;
 use actors::capability_broadcaster::Broadcast;
+use actors::price_webhook::PriceWebhook;
 use actors::segment_store::SegmentStore;
 use actors::session_manager::Sessions;
 use arc_swap::ArcSwap;
@@ -42,6 +44,7 @@ pub use self::certificate::{CertificateError, given_certificate, own_certificate
 pub use self::fetch::{FetchError, FetchPolicy};
 pub use self::limits::PublicLimits;
 pub use self::listener::bind;
+pub use self::paid::Paid;
 
 use self::fetch::Fetcher;
 use self::front::Services;
@@ -52,6 +55,10 @@ use self::gate::Gate;
 pub struct PublicContext {
     /// Whether signatures and payments count.
     pub network: Network,
+    /// How work is paid; `None` off-chain.
+    pub paid: Option<Paid>,
+    /// Asked about each gateway that looks for the node; `None` admits all.
+    pub webhook: Option<PriceWebhook>,
     /// Makes and checks auth tokens.
     pub tokens: TokenKey,
     /// The ready answer to GetOrchestrator; also says the service URI.

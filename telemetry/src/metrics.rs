@@ -3,12 +3,19 @@
 //! [`table`] declares every metric; [`Metrics`] holds the handles by subject. Recording never fails and takes no lock
 //! that is held across other work. Labels come from closed sets ([`label`]) or are bounded.
 
+mod account;
+mod amount;
 mod build;
+mod chain;
 mod door;
 mod guard;
 pub mod label;
+mod ledger;
 mod markdown;
 mod node;
+mod payments;
+mod redemption;
+mod rounds;
 mod success;
 pub mod table;
 #[cfg(test)]
@@ -19,11 +26,17 @@ mod worker;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder, Registry, TextEncoder};
 
+pub use self::account::AccountMetrics;
+pub use self::chain::ChainMetrics;
 pub use self::door::DoorMetrics;
 pub use self::guard::GaugeGuard;
 pub use self::label::NodeType;
+pub use self::ledger::LedgerMetrics;
 pub use self::markdown::markdown;
 pub use self::node::NodeMetrics;
+pub use self::payments::{PayerMetrics, PaymentMetrics};
+pub use self::redemption::{QueueFigures, RedemptionMetrics};
+pub use self::rounds::{RoundFigures, RoundMetrics};
 pub use self::table::names;
 pub use self::video::{StreamMetrics, VideoMetrics};
 pub use self::worker::{WorkerGuard, WorkerMetrics};
@@ -60,6 +73,18 @@ pub struct Metrics {
     pub worker: WorkerMetrics,
     /// Ports.
     pub door: DoorMetrics,
+    /// Tickets, prices, senders.
+    pub payments: PaymentMetrics,
+    /// Winning tickets on their way to money.
+    pub redemption: RedemptionMetrics,
+    /// Rounds and reward.
+    pub rounds: RoundMetrics,
+    /// Gas, balances, transactions.
+    pub account: AccountMetrics,
+    /// The database.
+    pub ledger: LedgerMetrics,
+    /// RPC end points, blocks and events.
+    pub chain: ChainMetrics,
 }
 
 impl Metrics {
@@ -85,6 +110,12 @@ impl Metrics {
             node: NodeMetrics::new(&build)?,
             worker: WorkerMetrics::new(&build)?,
             door: DoorMetrics::new(&build)?,
+            payments: PaymentMetrics::new(&build, options)?,
+            redemption: RedemptionMetrics::new(&build, options)?,
+            rounds: RoundMetrics::new(&build)?,
+            account: AccountMetrics::new(&build)?,
+            ledger: LedgerMetrics::new(&build)?,
+            chain: ChainMetrics::new(&build)?,
             registry,
         };
         metrics

@@ -22,6 +22,7 @@ mod neighbour;
 mod node;
 mod operator;
 mod outside;
+mod paid;
 mod probe;
 mod push;
 mod sessions;

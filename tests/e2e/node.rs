@@ -32,6 +32,88 @@ pub struct Node {
     watchdog: Child,
 }
 
+/// Ports and a data directory that outlast the process of a node, for one that is killed and started again. Removed when
+/// dropped.
+pub struct Home {
+    scheme: &'static str,
+    public: u16,
+    operator: u16,
+    directory: tempfile::TempDir,
+}
+
+impl Home {
+    /// An empty one for a node in plain text.
+    pub fn plain() -> Self {
+        Self::of("http")
+    }
+
+    /// An empty one for a node with TLS.
+    pub fn with_tls() -> Self {
+        Self::of("https")
+    }
+
+    fn of(scheme: &'static str) -> Self {
+        Self {
+            scheme,
+            public: free_port(),
+            operator: free_port(),
+            directory: scratch(),
+        }
+    }
+
+    /// The data directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The program with the arguments of a node that lives here and `options`; its output is to be said by the caller.
+    pub fn command(&self, options: &[&str]) -> Command {
+        let public = format!("{}://127.0.0.1:{}", self.scheme, self.public);
+        let operator = format!("127.0.0.1:{}", self.operator);
+        command(&public, &operator, self.directory(), options)
+    }
+
+    /// Starts a node here and returns when it is ready.
+    pub async fn start(&self, options: &[&str]) -> Node {
+        Node::launch(
+            self.scheme,
+            self.public,
+            self.operator,
+            self.directory(),
+            false,
+            options,
+        )
+        .await
+    }
+}
+
+/// The program as a node with these addresses and options.
+fn command(public: &str, operator: &str, data_dir: &Path, options: &[&str]) -> Command {
+    let mut command = program(&[
+        "run",
+        "-serviceAddr",
+        public,
+        "-httpAddr",
+        public,
+        "-cliAddr",
+        operator,
+        "-dataDir",
+    ]);
+    command
+        .arg(data_dir)
+        .args([
+            "-monitor",
+            "-v",
+            "5",
+            "-x264Preset",
+            "ultrafast",
+            "-x264Threads",
+            "1",
+        ])
+        .args(options);
+    command
+}
+
 /// A worker as the operator port shows it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Worker {
@@ -92,57 +174,52 @@ pub fn scratch() -> tempfile::TempDir {
 impl Node {
     /// Starts a node with TLS.
     pub async fn start(options: &[&str]) -> Self {
-        Self::launch("https", options).await
+        Self::launch_anywhere("https", options).await
     }
 
     /// Starts a node in plain text.
     pub async fn start_plain(options: &[&str]) -> Self {
-        Self::launch("http", options).await
+        Self::launch_anywhere("http", options).await
     }
 
-    async fn launch(scheme: &str, options: &[&str]) -> Self {
+    async fn launch_anywhere(scheme: &str, options: &[&str]) -> Self {
+        let directory = scratch().keep();
+        Self::launch(scheme, free_port(), free_port(), &directory, true, options).await
+    }
+
+    /// `remove`: the directory goes when the node goes.
+    async fn launch(
+        scheme: &str,
+        public: u16,
+        operator: u16,
+        data_dir: &Path,
+        remove: bool,
+        options: &[&str],
+    ) -> Self {
         let worker = Path::new(BINARY).with_file_name("orchestrion-worker");
         assert!(
             worker.is_file(),
             "{} is missing: run `make test`, or `cargo build --workspace` first",
             worker.display()
         );
-        let data_dir = scratch().keep();
-        let public = format!("{scheme}://127.0.0.1:{}", free_port());
-        let operator = format!("127.0.0.1:{}", free_port());
-        let log = std::fs::File::create(data_dir.join("log")).expect("log file");
+        let public = format!("{scheme}://127.0.0.1:{public}");
+        let operator = format!("127.0.0.1:{operator}");
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(data_dir.join("log"))
+            .expect("log file");
         let started = Instant::now();
-        let child = program(&[
-            "run",
-            "-serviceAddr",
-            &public,
-            "-httpAddr",
-            &public,
-            "-cliAddr",
-            &operator,
-            "-dataDir",
-        ])
-        .arg(&data_dir)
-        .args([
-            "-monitor",
-            "-v",
-            "5",
-            "-x264Preset",
-            "ultrafast",
-            "-x264Threads",
-            "1",
-        ])
-        .args(options)
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .expect("start the node");
-        let watchdog = watchdog(child.id(), &data_dir);
-        let operator = format!("http://{operator}");
+        let child = command(&public, &operator, data_dir, options)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("start the node");
+        let watchdog = watchdog(child.id(), remove.then_some(data_dir));
         let mut node = Self {
             public,
-            operator,
-            data_dir,
+            operator: format!("http://{operator}"),
+            data_dir: data_dir.to_owned(),
             ready_after: Duration::ZERO,
             child,
             watchdog,
@@ -293,6 +370,17 @@ impl Node {
         kill(self.pid(), signal).expect("signal the node");
     }
 
+    /// Ends the node as a power switch does, and returns when it is gone.
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    /// Tells the node to stop, waits until it has, and gives how it ended.
+    pub async fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        self.exit().await
+    }
+
     /// Waits until the node has ended by itself.
     pub async fn exit(&mut self) -> ExitStatus {
         let begun = Instant::now();
@@ -329,16 +417,16 @@ impl Drop for Node {
     }
 }
 
-/// Kills `node` and removes its directory when the other end of its standard input is closed.
-fn watchdog(node: u32, data_dir: &Path) -> Child {
+/// Kills `node` and removes a directory when the other end of its standard input is closed.
+fn watchdog(node: u32, directory: Option<&Path>) -> Child {
     let mut child = Command::new("sh")
         .args([
             "-c",
-            r#"read _; kill -9 "$1" 2>/dev/null; rm -rf "$2""#,
+            r#"read _; kill -9 "$1" 2>/dev/null; test -z "$2" || rm -rf "$2""#,
             "sh",
             &node.to_string(),
         ])
-        .arg(data_dir)
+        .arg(directory.unwrap_or(Path::new("")))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

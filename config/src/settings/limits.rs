@@ -1,7 +1,7 @@
 //! What callers and workers may take.
 
-use super::Reader;
-use serde::{Serialize, Serializer};
+use super::{Reader, seconds};
+use serde::Serialize;
 use std::time::Duration;
 
 /// Bounds on connections, bytes, memory and time.
@@ -23,10 +23,6 @@ pub struct Limits {
     /// Time that running streams get when the node is told to stop.
     #[serde(serialize_with = "seconds")]
     pub drain_timeout: Duration,
-}
-
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Limits {

@@ -1,10 +1,10 @@
 //! Addresses, certificates and who may connect.
 
-use super::Reader;
+use super::{Reader, Roles};
 use crate::addresses::{self, HostPort, Listen, PUBLIC_PORT, Scheme, ServiceAddr};
 use crate::kind::list_items;
 use crate::networks::{Cidr, Reach, reach};
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretUrl};
 use serde::{Serialize, Serializer};
 use std::path::PathBuf;
 
@@ -65,14 +65,22 @@ pub struct Network {
     pub segment_url_allow: Vec<AllowedSegmentHost>,
     /// Further instances told to gateways, as https URLs.
     pub nodes: Vec<String>,
+    /// Asked for each gateway whether it is admitted and at which price.
+    pub auth_webhook: Option<SecretUrl>,
 }
 
-pub(super) fn read(reader: &mut Reader<'_>) -> Network {
-    let name = network_name(reader);
-    let service = service(reader);
+pub(super) fn read(reader: &mut Reader<'_>, roles: &Roles) -> Network {
+    // Who takes no jobs tells gateways nothing.
+    let service = if roles.orchestrator {
+        service(reader)
+    } else {
+        ServiceAddr::None
+    };
     let listen = listen(reader, &service);
+    let webhook = reader.text("authWebhookUrl");
     Network {
-        name,
+        name: reader.text("network").to_owned(),
+        auth_webhook: (!webhook.is_empty()).then(|| SecretUrl::new(webhook)),
         operator: operator(reader),
         tls: tls(reader, &listen),
         trusted_proxies: list_items(reader.text("trustedProxies"))
@@ -85,17 +93,6 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Network {
     }
 }
 
-fn network_name(reader: &mut Reader<'_>) -> String {
-    let name = reader.text("network").to_owned();
-    if name != "offchain" {
-        reader.wrong(
-            "network",
-            "needs payments, not in this build; this build runs on offchain only",
-        );
-    }
-    name
-}
-
 fn local_service(port: Option<u16>) -> ServiceAddr {
     ServiceAddr::Uri {
         scheme: Scheme::Https,
@@ -106,6 +103,10 @@ fn local_service(port: Option<u16>) -> ServiceAddr {
 
 fn service(reader: &mut Reader<'_>) -> ServiceAddr {
     let text = reader.text("serviceAddr").to_owned();
+    if text.is_empty() && !reader.values.off_chain() {
+        reader.wrong("serviceAddr", "must be given on-chain: the public host:port told to gateways, the same as registered on the chain");
+        return local_service(Some(PUBLIC_PORT));
+    }
     if text.is_empty() {
         reader.report.warn("no -serviceAddr: gateways are told 127.0.0.1, which only those on this machine can reach");
         return local_service(Some(PUBLIC_PORT));
@@ -142,7 +143,7 @@ fn service(reader: &mut Reader<'_>) -> ServiceAddr {
 fn listen(reader: &mut Reader<'_>, service: &ServiceAddr) -> Listen {
     let text = reader.text("httpAddr").to_owned();
     let port = service.listen_port();
-    // Off-chain nobody pays and nobody is asked who they are: without any address only this machine is served.
+    // Without any address only this machine is served: off-chain nobody pays and nobody is asked who they are.
     let host = if text.is_empty() && reader.text("serviceAddr").is_empty() {
         "127.0.0.1"
     } else {
@@ -164,7 +165,7 @@ fn listen(reader: &mut Reader<'_>, service: &ServiceAddr) -> Listen {
         reader.wrong("httpAddr", remedy);
         default
     });
-    if reach(&listen.address.host) != Reach::Loopback && reader.text("network") == "offchain" {
+    if reach(&listen.address.host) != Reach::Loopback && reader.values.off_chain() {
         reader.report.warn("off-chain, every caller who reaches the public port is served without payment; restrict who can reach it");
     }
     if matches!(
@@ -180,7 +181,7 @@ fn listen(reader: &mut Reader<'_>, service: &ServiceAddr) -> Listen {
     listen
 }
 
-fn operator(reader: &mut Reader<'_>) -> OperatorPort {
+pub(super) fn operator(reader: &mut Reader<'_>) -> OperatorPort {
     let text = reader.text("cliAddr").to_owned();
     let default = HostPort {
         host: "127.0.0.1".to_owned(),

@@ -51,7 +51,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Program {
     }
 }
 
-fn data_dir(reader: &mut Reader<'_>) -> PathBuf {
+pub(super) fn data_dir(reader: &mut Reader<'_>) -> PathBuf {
     if let Some(path) = reader.path("dataDir") {
         if path.exists() && !path.is_dir() {
             reader.wrong(

@@ -24,7 +24,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         false,
         "Serve the routes of the operator port that sign or spend",
     )
-    .needs("payments"),
+    .needs("the routes of livepeer_cli that spend"),
     OptionSpec::new(
         "metadataQueueUri",
         Kind::Text,

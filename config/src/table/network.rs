@@ -7,7 +7,7 @@ const O: &[Role] = &[Role::Orchestrator];
 const WORKERS: &[Role] = &[Role::Transcoder, Role::AiWorker];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
-    OptionSpec::new("network", Kind::Text, "offchain", "Network to join; this build knows offchain only"),
+    OptionSpec::new("network", Kind::Text, "offchain", "Network to join: offchain, arbitrum-one-mainnet, or the name of a private network, which needs -ethController"),
     OptionSpec::new("serviceAddr", Kind::Text, "", "Address told to gateways: host:port, https by default; 'none' tells none and takes no jobs")
         .default_note("`127.0.0.1:8935`, and the public port then listens on this machine only")
         .roles(O),
@@ -41,8 +41,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::bool("startupAvailabilityCheck", true, "Call the node through its own service address after the start and end if that fails")
         .roles(O)
         .needs("the start-up self-check"),
-    OptionSpec::new("authWebhookUrl", Kind::Url(&["http", "https"]), "", "Asked whether a gateway is admitted and at which price")
+    OptionSpec::new("authWebhookUrl", Kind::Url(&["http", "https"]), "", "Asked for each gateway whether it is admitted and at which price")
         .roles(O)
-        .credentials()
-        .needs("the admission webhook"),
+        .credentials(),
 ];

@@ -21,25 +21,25 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::bool(
         "redeemer",
         false,
-        "Redeem winning tickets for one or more orchestrators",
+        "Redeem winning tickets of one orchestrator account for the nodes that work for it",
     )
     .roles(&[Role::Redeemer])
-    .needs("payments"),
+    .on_chain(),
     OptionSpec::bool(
         "reward",
         false,
-        "Call reward each round; when absent, done if the own address is a registered orchestrator",
+        "Call reward each round, also as the only role; when absent, done if the own account is a registered orchestrator or its reward caller",
     )
     .roles(&[Role::Orchestrator])
     .default_note("unset")
-    .needs("payments"),
+    .on_chain(),
     OptionSpec::bool(
         "initializeRound",
         false,
-        "Start a new round on chain when one is due",
+        "Start a new round on chain when one is due, also as the only role",
     )
     .roles(&[Role::Orchestrator])
-    .needs("payments"),
+    .on_chain(),
     OptionSpec::bool("gateway", false, "Be a gateway, which this program is not")
         .aliases(&["broadcaster"])
         .gateway(),

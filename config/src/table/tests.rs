@@ -78,6 +78,7 @@ fn what_the_reference_hides_is_secret() {
         "remoteSignerHeaders",
         "remoteSignerWebhookHeaders",
         "cliToken",
+        "redeemerToken",
     ] {
         assert_eq!(find(name).unwrap().secrecy, Secrecy::Secret, "{name}");
     }

@@ -63,10 +63,31 @@ impl Backend {
         }
     }
 
-    pub(crate) fn make_scaler(self) -> Result<gst::Element, VideoError> {
+    /// What brings decoded frames into the one format that is scaled; none where the decoder gives that.
+    pub(crate) fn make_converter(self) -> Result<Option<gst::Element>, VideoError> {
         match self {
-            Self::Software => software::scaler(),
-            Self::Nvidia(index) => nvidia::scaler(index),
+            Self::Software => software::converter().map(Some),
+            Self::Nvidia(_) => Ok(None),
+        }
+    }
+
+    /// Caps of frames that are scaled, whatever their size.
+    pub(crate) fn converted_caps(self) -> gst::Caps {
+        let caps = gst::Caps::builder("video/x-raw");
+        match self {
+            Self::Software => caps.field("format", "I420").build(),
+            Self::Nvidia(_) => caps
+                .field("format", "NV12")
+                .features([nvidia::MEMORY])
+                .build(),
+        }
+    }
+
+    /// An element that scales; none where each encoder's canvas does.
+    pub(crate) fn make_scaler(self) -> Result<Option<gst::Element>, VideoError> {
+        match self {
+            Self::Software => Ok(None),
+            Self::Nvidia(index) => nvidia::scaler(index).map(Some),
         }
     }
 
@@ -81,19 +102,14 @@ impl Backend {
         }
     }
 
-    /// Caps of scaled frames before their size is known.
+    /// Caps of scaled frames.
     pub(crate) fn scaled_caps(self, size: (u32, u32)) -> gst::Caps {
         let cut = |pixels: u32| i32::try_from(pixels).unwrap_or(i32::MAX);
-        let caps = gst::Caps::builder("video/x-raw")
-            .field("width", cut(size.0))
-            .field("height", cut(size.1));
-        match self {
-            Self::Software => caps.field("format", "I420").build(),
-            Self::Nvidia(_) => caps
-                .field("format", "NV12")
-                .features([nvidia::MEMORY])
-                .build(),
-        }
+        let mut caps = self.converted_caps();
+        let sized = caps.make_mut();
+        sized.set("width", cut(size.0));
+        sized.set("height", cut(size.1));
+        caps
     }
 }
 

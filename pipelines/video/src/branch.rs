@@ -1,4 +1,4 @@
-//! One rendition's end of the pipeline: from scaled frames to encoded ones.
+//! One rendition's end of the pipeline: from decoded or scaled frames to encoded ones.
 //!
 //! Frames pass straight into the encoder, unless a changed rate or a clip needs a choice of frames; then
 //! they take a detour through Rust, by reference.
@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::backend::make;
 use crate::cadence::{Cadence, fraction};
+use crate::canvas;
 use crate::clock::MediaClock;
 use crate::decode::add_chain;
 use crate::error::{VideoError, input, text};
@@ -21,7 +22,7 @@ use crate::retime::{Retimer, Timed};
 use crate::shared::Shared;
 
 /// Chosen frames that may wait in front of an encoder.
-const QUEUED_FRAMES: u64 = 4;
+const QUEUED_FRAMES: u64 = 2;
 
 /// What a branch is attached with.
 pub(crate) struct BranchContext<'a> {
@@ -33,6 +34,15 @@ pub(crate) struct BranchContext<'a> {
     pub(crate) clock: MediaClock,
     pub(crate) cadence: Cadence,
     pub(crate) clip: Option<Clip>,
+    /// Chosen frames go on in carriers, because the encoder has a canvas.
+    pub(crate) carried: bool,
+}
+
+impl BranchContext<'_> {
+    /// True if frames are chosen on a detour, in front of which no queue is needed.
+    pub(crate) fn detours(&self) -> bool {
+        self.plan.rate.is_some() || self.clip.is_some()
+    }
 }
 
 /// Links `encoder` behind `from` and a sink behind it. Returns the source of chosen frames, if there is one.
@@ -48,8 +58,7 @@ pub(crate) fn attach(
     } else {
         context.clock
     };
-    let retimed = context.plan.rate.is_some() || context.clip.is_some();
-    let source = if retimed {
+    let source = if context.detours() {
         let source = AppSrc::builder()
             .format(gst::Format::Time)
             .block(true)
@@ -137,7 +146,7 @@ fn encoded_unit(sample: &gst::Sample, clock: MediaClock) -> Option<AccessUnit> {
     })
 }
 
-/// Takes scaled frames out of the pipeline and puts the chosen ones back in through `source`.
+/// Takes frames out of the pipeline and puts the chosen ones back in through `source`.
 fn detour(context: &BranchContext<'_>, clock: MediaClock, source: &AppSrc) -> AppSink {
     let plan = context.plan;
     let retimer = Retimer::new(
@@ -154,6 +163,7 @@ fn detour(context: &BranchContext<'_>, clock: MediaClock, source: &AppSrc) -> Ap
         clock,
         rate,
         source: source.clone(),
+        carried: context.carried,
         shared: Arc::clone(context.shared),
     });
     let (settled, rest, decoded_clock) = (Arc::clone(&retimer), Arc::clone(&detour), context.clock);
@@ -182,6 +192,7 @@ struct Detour {
     clock: MediaClock,
     rate: gst::Fraction,
     source: AppSrc,
+    carried: bool,
     shared: Arc<Shared>,
 }
 
@@ -205,7 +216,12 @@ impl Detour {
             self.shared.fail(input(text::RUNAWAY, error.to_string()));
             gst::FlowError::Error
         })?;
-        for (mut frame, pts) in chosen {
+        for (frame, pts) in chosen {
+            let mut frame = if self.carried {
+                canvas::carry(&frame)
+            } else {
+                frame
+            };
             let buffer = frame.make_mut();
             buffer.set_pts(self.clock.to_pipeline(pts));
             buffer.set_dts(None);

@@ -1,11 +1,17 @@
-//! The pipeline of one segment: one decode, one scaler per asked size, one encoder per rendition.
+//! The pipeline of one segment: one decode, one encoder per rendition.
 //!
 //! ```text
-//! source ! parser ! decoder ! tee ┬ queue ! scaler ! caps ┬ encoder ! caps ! sink      frames pass through
+//! on the processor
+//! source ! parser ! decoder ! converter ! caps ! tee ┬ queue ! canvas, encoder ! caps ! sink      frames pass through
+//!                                                    ├ sink → Retimer → source ! canvas, encoder ! caps ! sink
+//!                                                    └ …
+//! on a card
+//! source ! parser ! decoder ! tee ┬ queue ! scaler ! caps ┬ encoder ! caps ! sink
 //!                                 │                       └ sink → Retimer → source ! encoder ! caps ! sink
 //!                                 └ …
 //! ```
-//! End of stream at a sink proves that exactly this segment's frames have left its encoder, so a pipeline
+//! On the processor each encoder has its canvas, which scales; the converter touches only what is not 4:2:0 of eight bits. On a
+//! card renditions of one size share a scaler. End of stream at a sink proves that exactly this segment's frames have left its encoder, so a pipeline
 //! lives for one segment. Every sink collects without limit, so no branch can hold up another for good.
 
 use std::sync::Arc;
@@ -17,6 +23,7 @@ use host::job::{Clip, EncoderSettings, JobError};
 use crate::backend::{Backend, make};
 use crate::branch::{self, BranchContext};
 use crate::cadence::Cadence;
+use crate::canvas;
 use crate::clock::MediaClock;
 use crate::colour;
 use crate::decode::{self, Head, add_chain};
@@ -26,8 +33,8 @@ use crate::shared::{BranchOutput, Progress, Shared};
 use crate::size::{Limits, output_size};
 use crate::watch::Watcher;
 
-/// Raw frames that may wait in front of a scaler or an encoder.
-const QUEUED_FRAMES: u32 = 4;
+/// Raw frames that may wait in a queue.
+const QUEUED_FRAMES: u32 = 2;
 
 /// What a ladder is made from.
 pub(crate) struct LadderSpec<'a> {
@@ -59,12 +66,21 @@ pub(crate) struct LadderOutput {
     pub(crate) input_size: (u32, u32),
 }
 
-/// Branches that share a scaler, and the filter that fixes its output.
+/// Branches of one size, and the filter behind the scaler that they share, if they do.
 struct Group {
     asked: (u32, u32),
     limits: Limits,
     branches: Vec<usize>,
-    filter: gst::Element,
+    filter: Option<gst::Element>,
+}
+
+/// What is settled when the decoder announces its format.
+struct Formats {
+    backend: Backend,
+    rate: gst::Fraction,
+    /// Fixes the format of frames before they are scaled.
+    converted: Option<gst::Element>,
+    groups: Vec<Group>,
 }
 
 impl Ladder {
@@ -102,21 +118,43 @@ impl Ladder {
     }
 
     fn build(&mut self, spec: &LadderSpec<'_>, clock: MediaClock) -> Result<(), JobError> {
+        let lacks = |pad: &str| VideoError::Build(format!("no {pad}"));
         let tee = make("tee")?;
-        add_chain(&self.pipeline, &[&self.head.decoder, &tee])?;
+        let converted = match spec.backend.make_converter()? {
+            Some(converter) => {
+                let filter = make("capsfilter")?;
+                add_chain(
+                    &self.pipeline,
+                    &[&self.head.decoder, &converter, &filter, &tee],
+                )?;
+                canvas::accept_frames(&tee.static_pad("sink").ok_or_else(|| lacks("tee"))?);
+                Some(filter)
+            }
+            None => {
+                add_chain(&self.pipeline, &[&self.head.decoder, &tee])?;
+                None
+            }
+        };
+        let exit = self.head.decoder.static_pad("src");
+        let entry = exit
+            .and_then(|exit| exit.peer())
+            .ok_or_else(|| lacks("pad behind the decoder"))?;
         let groups = distinct_sizes(spec.plans)
             .into_iter()
             .map(|asked| self.add_group(spec, clock, &tee, asked))
             .collect::<Result<_, _>>()?;
-        let entry = tee
-            .static_pad("sink")
-            .ok_or_else(|| VideoError::Build("tee without sink".into()))?;
         decode::count_and_repair(&entry, spec.cadence, clock, Arc::clone(&self.shared));
-        self.fix_formats(spec, &entry, groups);
+        let formats = Formats {
+            backend: spec.backend,
+            rate: spec.cadence.fraction(),
+            converted,
+            groups,
+        };
+        formats.fix_at(&entry, Arc::clone(&self.shared));
         Ok(())
     }
 
-    /// Adds one scaler and the renditions of its size.
+    /// Adds the renditions of one size, and their scaler where there is one.
     fn add_group(
         &mut self,
         spec: &LadderSpec<'_>,
@@ -124,32 +162,27 @@ impl Ladder {
         tee: &gst::Element,
         (asked, limits): AskedSize,
     ) -> Result<Group, JobError> {
-        let (scaler, filter) = (spec.backend.make_scaler()?, make("capsfilter")?);
-        add_chain(&self.pipeline, &[tee, &queue()?, &scaler, &filter])?;
         let members: Vec<(usize, &BranchPlan)> = (0..)
             .zip(spec.plans)
             .filter(|(_, plan)| (plan.asked, plan.limits) == (asked, limits))
             .collect();
-        let split = if members.len() > 1 {
-            let split = make("tee")?;
-            add_chain(&self.pipeline, &[&filter, &split])?;
-            Some(split)
-        } else {
-            None
+        let filter = match spec.backend.make_scaler()? {
+            Some(scaler) => {
+                let (queue, filter) = (self.queue_behind(tee)?, make("capsfilter")?);
+                add_chain(&self.pipeline, &[&queue, &scaler, &filter])?;
+                Some(filter)
+            }
+            None => None,
+        };
+        let split = match &filter {
+            Some(filter) if members.len() > 1 => {
+                let split = make("tee")?;
+                add_chain(&self.pipeline, &[filter, &split])?;
+                Some(split)
+            }
+            _ => None,
         };
         for (index, plan) in &members {
-            let from = match &split {
-                Some(split) => {
-                    let queue = queue()?;
-                    add_chain(&self.pipeline, &[split, &queue])?;
-                    queue
-                }
-                None => filter.clone(),
-            };
-            let encoder = spec.backend.make_encoder(plan, spec.settings)?;
-            if encoder.has_property("insert-vui") {
-                encoder.set_property("insert-vui", spec.tagged);
-            }
             let context = BranchContext {
                 pipeline: &self.pipeline,
                 shared: &self.shared,
@@ -158,9 +191,24 @@ impl Ladder {
                 clock,
                 cadence: spec.cadence,
                 clip: spec.clip,
+                carried: filter.is_none(),
             };
-            self.retimed
-                .extend(branch::attach(&context, &from, &encoder)?);
+            let from = match (&split, &filter) {
+                (Some(split), _) => self.queue_behind(split)?,
+                (None, Some(filter)) => filter.clone(),
+                // the detour has a queue of its own
+                (None, None) if context.detours() => tee.clone(),
+                (None, None) => self.queue_behind(tee)?,
+            };
+            let encoder = spec.backend.make_encoder(plan, spec.settings)?;
+            if encoder.has_property("insert-vui") {
+                encoder.set_property("insert-vui", spec.tagged);
+            }
+            if filter.is_none() {
+                canvas::put_before(&encoder, *index, &self.shared)?;
+            }
+            let retimed = branch::attach(&context, &from, &encoder)?;
+            self.retimed.extend(retimed);
         }
         Ok(Group {
             asked,
@@ -170,38 +218,14 @@ impl Ladder {
         })
     }
 
-    /// When the decoder announces its format, and before anything behind it sees that: the size rule is
-    /// applied, interlaced pictures are declared whole frames, and colours are named in full.
-    fn fix_formats(&self, spec: &LadderSpec<'_>, entry: &gst::Pad, groups: Vec<Group>) {
-        let shared = Arc::clone(&self.shared);
-        let (backend, rate) = (spec.backend, spec.cadence.fraction());
-        entry.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-            let Some(gst::PadProbeData::Event(event)) = &mut info.data else {
-                return gst::PadProbeReturn::Ok;
-            };
-            let gst::EventView::Caps(view) = event.view() else {
-                return gst::PadProbeReturn::Ok;
-            };
-            let mut caps = view.caps_owned();
-            let told = |name: &str| caps.structure(0).and_then(|s| s.get::<String>(name).ok());
-            let height = caps
-                .structure(0)
-                .and_then(|s| s.get::<i32>("height").ok())
-                .unwrap_or(0);
-            let colours = colour::complete(told("colorimetry").as_deref(), height);
-            {
-                let caps = caps.make_mut();
-                caps.set("interlace-mode", "progressive");
-                caps.set("framerate", rate);
-                caps.set("colorimetry", colours);
-            }
-            if let Err(error) = set_sizes(&shared, backend, &caps, &groups) {
-                shared.fail(error);
-                return gst::PadProbeReturn::Ok;
-            }
-            *event = gst::event::Caps::new(&caps);
-            gst::PadProbeReturn::Ok
-        });
+    /// Adds a queue behind an element.
+    fn queue_behind(&self, from: &gst::Element) -> Result<gst::Element, VideoError> {
+        let queue = make("queue")?;
+        queue.set_property("max-size-buffers", QUEUED_FRAMES);
+        queue.set_property("max-size-bytes", 0u32);
+        queue.set_property("max-size-time", 0u64);
+        add_chain(&self.pipeline, &[from, &queue])?;
+        Ok(queue)
     }
 
     /// Feeds one access unit.
@@ -250,57 +274,86 @@ fn distinct_sizes(plans: &[BranchPlan]) -> Vec<AskedSize> {
     sizes
 }
 
-/// Applies the size rule to the first format; a later one is scaled to the same sizes.
-fn set_sizes(
-    shared: &Shared,
-    backend: Backend,
-    caps: &gst::Caps,
-    groups: &[Group],
-) -> Result<(), JobError> {
-    let field = |name| {
-        caps.structure(0)
-            .and_then(|s| s.get::<i32>(name).ok())
-            .and_then(|v| u32::try_from(v).ok())
-    };
-    let (Some(width), Some(height)) = (field("width"), field("height")) else {
-        return Err(input(text::INVALID_DATA, "decoder told no picture size"));
-    };
-    let mut state = shared.lock();
-    if state.input_size == (0, 0) {
-        state.input_size = (width, height);
+impl Formats {
+    /// When the decoder announces its format, and before anything behind it sees that: the size rule is
+    /// applied, interlaced pictures are declared whole frames, and colours are named in full.
+    fn fix_at(self, entry: &gst::Pad, shared: Arc<Shared>) {
+        entry.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            let Some(gst::PadProbeData::Event(event)) = &mut info.data else {
+                return gst::PadProbeReturn::Ok;
+            };
+            let gst::EventView::Caps(view) = event.view() else {
+                return gst::PadProbeReturn::Ok;
+            };
+            let mut caps = view.caps_owned();
+            let told = |name: &str| caps.structure(0).and_then(|s| s.get::<String>(name).ok());
+            let height = caps
+                .structure(0)
+                .and_then(|s| s.get::<i32>("height").ok())
+                .unwrap_or(0);
+            let colours = colour::complete(told("colorimetry").as_deref(), height);
+            {
+                let caps = caps.make_mut();
+                caps.set("interlace-mode", "progressive");
+                caps.set("framerate", self.rate);
+                caps.set("colorimetry", colours);
+            }
+            if let Err(error) = self.set_sizes(&shared, &caps) {
+                shared.fail(error);
+                return gst::PadProbeReturn::Ok;
+            }
+            if let Some(filter) = &self.converted {
+                filter.set_property("caps", coloured(self.backend.converted_caps(), &caps));
+            }
+            *event = gst::event::Caps::new(&caps);
+            gst::PadProbeReturn::Ok
+        });
     }
-    for group in groups {
-        let size = output_size(state.input_size, group.asked, group.limits);
-        let size = size.ok_or_else(|| {
-            input(
-                text::INVALID_ARGUMENT,
-                format!(
-                    "no output size for {width}x{height} asked as {:?}",
-                    group.asked
-                ),
-            )
-        })?;
-        for index in &group.branches {
-            if let Some(branch) = state.branches.get_mut(*index) {
-                branch.size = size;
+
+    /// Applies the size rule to the first format; a later one is scaled to the same sizes.
+    fn set_sizes(&self, shared: &Shared, caps: &gst::Caps) -> Result<(), JobError> {
+        let field = |name| {
+            caps.structure(0)
+                .and_then(|s| s.get::<i32>(name).ok())
+                .and_then(|v| u32::try_from(v).ok())
+        };
+        let (Some(width), Some(height)) = (field("width"), field("height")) else {
+            return Err(input(text::INVALID_DATA, "decoder told no picture size"));
+        };
+        let mut state = shared.lock();
+        if state.input_size == (0, 0) {
+            state.input_size = (width, height);
+        }
+        for group in &self.groups {
+            let size = output_size(state.input_size, group.asked, group.limits);
+            let size = size.ok_or_else(|| {
+                input(
+                    text::INVALID_ARGUMENT,
+                    format!(
+                        "no output size for {width}x{height} asked as {:?}",
+                        group.asked
+                    ),
+                )
+            })?;
+            for index in &group.branches {
+                if let Some(branch) = state.branches.get_mut(*index) {
+                    branch.size = size;
+                }
+            }
+            if let Some(filter) = &group.filter {
+                filter.set_property("caps", coloured(self.backend.scaled_caps(size), caps));
             }
         }
-        let mut scaled = backend.scaled_caps(size);
-        // left to itself the scaler chooses both by the height of the picture, and converts
-        for field in ["colorimetry", "chroma-site"] {
-            if let Some(value) = caps.structure(0).and_then(|s| s.get::<String>(field).ok()) {
-                scaled.make_mut().set(field, value);
-            }
-        }
-        group.filter.set_property("caps", &scaled);
+        Ok(())
     }
-    Ok(())
 }
 
-fn queue() -> Result<gst::Element, VideoError> {
-    let queue = make("queue")?;
-    queue.set_property("max-size-buffers", QUEUED_FRAMES);
-    queue.set_property("max-size-bytes", 0u32);
-    queue.set_property("max-size-time", 0u64);
-    Ok(queue)
+/// `wanted` with the colours of `told`: left to itself a converter chooses them by the height of the picture, and converts.
+fn coloured(mut wanted: gst::Caps, told: &gst::Caps) -> gst::Caps {
+    for field in ["colorimetry", "chroma-site"] {
+        if let Some(value) = told.structure(0).and_then(|s| s.get::<String>(field).ok()) {
+            wanted.make_mut().set(field, value);
+        }
+    }
+    wanted
 }

@@ -2,6 +2,7 @@
 //! the end. Knows no pace and no files.
 
 mod error;
+mod session;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,14 +11,17 @@ use bytes::Bytes;
 use futures::future::try_join_all;
 use protocol::capabilities::Capabilities;
 use protocol::discovery::off_chain_request;
+use protocol::money::estimated_pixels;
 use protocol::profile::VideoProfile;
 use protocol::segment::{MAX_BYTES, SegmentCredentials};
-use protocol::signature::{Hash, keccak256};
+use protocol::signature::{Hash, keccak256, recover_hash, result_hash};
 use protocol::{pb, result};
 use tokio::sync::Mutex;
 
 pub use self::error::ClientError;
 
+use self::session::Session;
+use super::pay::{Payer, Settlement, result_signer};
 use super::source::Segment;
 use super::transport::{Transport, causes};
 
@@ -27,8 +31,6 @@ const DISCOVERY: Duration = Duration::from_secs(6);
 const REFRESH: Duration = Duration::from_millis(2500);
 /// Time to fetch a rendition.
 const DOWNLOAD: Duration = Duration::from_secs(4);
-/// Validity left at which a token is renewed, seconds.
-const RENEWAL_S: i64 = 180;
 
 /// What a stream asks for.
 #[derive(Debug, Clone)]
@@ -45,6 +47,8 @@ pub struct Job {
     pub attempts: u32,
     /// Ask GetOrchestrator before every segment, as a gateway with one orchestrator does.
     pub refresh: bool,
+    /// Who pays; nobody off-chain.
+    pub payer: Option<Arc<Payer>>,
 }
 
 /// A segment ready to be posted, with its hash.
@@ -90,7 +94,7 @@ pub struct Delivery {
 pub struct StreamClient {
     transport: Transport,
     job: Job,
-    session: Mutex<Option<Arc<pb::OrchestratorInfo>>>,
+    session: Mutex<Option<Arc<Session>>>,
 }
 
 impl StreamClient {
@@ -108,8 +112,8 @@ impl StreamClient {
     /// # Errors
     /// [`ClientError`] when it cannot be reached, refuses, or cannot do the job.
     pub async fn begin(&self) -> Result<(), ClientError> {
-        let info = self.discover(DISCOVERY).await?;
-        *self.session.lock().await = Some(info);
+        let session = self.discover(DISCOVERY, None).await?;
+        *self.session.lock().await = Some(session);
         Ok(())
     }
 
@@ -150,14 +154,14 @@ impl StreamClient {
     /// # Errors
     /// [`ClientError`] when the orchestrator cannot be reached or does not know the token.
     pub async fn end(&self) -> Result<(), ClientError> {
-        let Some(info) = self.session.lock().await.take() else {
+        let Some(session) = self.session.lock().await.take() else {
             return Ok(());
         };
         let request = pb::EndTranscodingSessionRequest {
-            auth_token: info.auth_token.clone(),
+            auth_token: session.info.auth_token.clone(),
         };
         let call = async {
-            let mut client = self.transport.rpc(&info.transcoder).await?;
+            let mut client = self.transport.rpc(&session.info.transcoder).await?;
             client
                 .end_transcoding_session(request)
                 .await
@@ -170,16 +174,27 @@ impl StreamClient {
         &self,
         outgoing: &Outgoing,
     ) -> Result<(Vec<Delivered>, Duration), ClientError> {
-        let info = self.session().await?;
+        let session = self.session().await?;
+        let pixels = estimated_pixels(&self.job.profiles, outgoing.segment.duration_ms);
         let sent = Instant::now();
-        let body = self.post(&info, outgoing).await?;
+        let answered = match &self.job.payer {
+            None => {
+                let (mut untold, payment) = (Settlement::Unsent, "");
+                self.post(&session.info, outgoing, payment, &mut untold)
+                    .await
+            }
+            Some(payer) => {
+                let (payment, staged) = session.pay(payer, pixels)?;
+                let mut settlement = Settlement::Unanswered;
+                let answered = self
+                    .post(&session.info, outgoing, &payment, &mut settlement)
+                    .await;
+                payer.settle(staged, settlement);
+                answered
+            }
+        };
+        let (data, info) = answered?;
         let answered = sent.elapsed();
-        let answer =
-            result::decode(&body).map_err(|error| ClientError::Answer(error.to_string()))?;
-        if let Some(info) = answer.info {
-            self.follow(info).await?;
-        }
-        let data = answer.outcome.map_err(ClientError::Failed)?;
         if data.segments.len() != self.job.profiles.len() {
             let text = format!(
                 "{} renditions instead of {}",
@@ -190,22 +205,31 @@ impl StreamClient {
         }
         let renditions =
             try_join_all(data.segments.iter().map(|segment| self.download(segment))).await?;
+        if self.job.payer.is_some() {
+            check_signature(&session.info, &renditions, data.sig).await?;
+        }
+        if let Some(info) = info {
+            self.follow(info).await?;
+        }
         Ok((renditions, answered))
     }
 
-    /// The session to use now: asked for anew when there is none, when its token runs out, or always if so wanted.
-    async fn session(&self) -> Result<Arc<pb::OrchestratorInfo>, ClientError> {
+    /// The session to use now: asked for anew when there is none, when its token or its ticket parameters run out, or
+    /// always if so wanted.
+    async fn session(&self) -> Result<Arc<Session>, ClientError> {
         let mut held = self.session.lock().await;
         if self.job.refresh && held.is_some() {
             // A gateway's refresh of a stream that runs well leaves its session as it is.
-            self.discover(REFRESH).await?;
+            self.discover(REFRESH, held.as_deref()).await?;
         }
-        if let Some(info) = held.as_ref().filter(|info| !runs_out(info)) {
-            return Ok(Arc::clone(info));
+        if let Some(session) = held.as_ref()
+            && !session.runs_out(self.job.payer.as_deref())?
+        {
+            return Ok(Arc::clone(session));
         }
-        let info = self.discover(REFRESH).await?;
-        *held = Some(Arc::clone(&info));
-        Ok(info)
+        let session = self.discover(REFRESH, held.as_deref()).await?;
+        *held = Some(Arc::clone(&session));
+        Ok(session)
     }
 
     /// From now on the orchestrator is what its last answer says.
@@ -216,18 +240,27 @@ impl StreamClient {
             ));
         }
         let mut held = self.session.lock().await;
-        if held.is_some() {
-            *held = Some(Arc::new(info));
+        if let Some(session) = held.as_ref() {
+            let next = session.followed_by(info, self.job.payer.as_deref());
+            *held = Some(Arc::new(next));
         }
         Ok(())
     }
 
-    async fn discover(&self, limit: Duration) -> Result<Arc<pb::OrchestratorInfo>, ClientError> {
+    /// Asks the orchestrator to describe itself: a new session, which goes on from `before` if there is one.
+    async fn discover(
+        &self,
+        limit: Duration,
+        before: Option<&Session>,
+    ) -> Result<Arc<Session>, ClientError> {
+        let payer = self.job.payer.as_deref();
+        let request = payer.map_or_else(
+            || off_chain_request(&self.job.demand),
+            |payer| payer.request(&self.job.demand),
+        );
         let call = async {
             let mut client = self.transport.rpc(&self.job.orchestrator).await?;
-            let answer = client
-                .get_orchestrator(off_chain_request(&self.job.demand))
-                .await;
+            let answer = client.get_orchestrator(request).await;
             answer
                 .map(tonic::Response::into_inner)
                 .map_err(ClientError::rpc)
@@ -243,17 +276,20 @@ impl StreamClient {
                 "GetOrchestrator tells no service URI or no auth token".to_owned(),
             ));
         }
-        Ok(Arc::new(info))
+        Ok(Arc::new(Session::begin(info, payer, before)?))
     }
 
-    /// Posts a segment; the body of the answer with status 200.
+    /// Posts a segment; the renditions that an answer with status 200 lists, and the orchestrator as it is from then on.
+    /// `settlement` becomes what the answer makes of the payment.
     async fn post(
         &self,
         info: &pb::OrchestratorInfo,
         outgoing: &Outgoing,
-    ) -> Result<Bytes, ClientError> {
+        payment: &str,
+        settlement: &mut Settlement,
+    ) -> Result<(pb::TranscodeData, Option<pb::OrchestratorInfo>), ClientError> {
         let segment = &outgoing.segment;
-        let credentials = SegmentCredentials {
+        let mut credentials = SegmentCredentials {
             manifest_id: self.job.manifest_id.clone().into_bytes(),
             seq: segment.seq,
             hash: outgoing.hash,
@@ -267,12 +303,15 @@ impl StreamClient {
             force_reinit: false,
             sig: Vec::new(),
         };
+        if let Some(payer) = &self.job.payer {
+            payer.sign(&mut credentials);
+        }
         let request = self
             .transport
             .segments
             .post(format!("{}/segment", info.transcoder))
             .header("Livepeer-Segment", credentials.encode_header())
-            .header("Livepeer-Payment", "")
+            .header("Livepeer-Payment", payment)
             .header("Content-Type", "video/MP2T")
             .body(segment.bytes.clone());
         let (head, whole) = time_limits(segment.duration_ms);
@@ -281,6 +320,7 @@ impl StreamClient {
             .await
             .map_err(|_| ClientError::HeaderTimeout(head))?
             .map_err(|error| ClientError::Http(causes(&error)))?;
+        *settlement = Settlement::Spent;
         let status = response.status();
         let body = tokio::time::timeout_at(begun + whole, response.bytes())
             .await
@@ -293,7 +333,13 @@ impl StreamClient {
                 text,
             });
         }
-        Ok(body)
+        let answer =
+            result::decode(&body).map_err(|error| ClientError::Answer(error.to_string()))?;
+        let data = answer.outcome.map_err(ClientError::Failed)?;
+        let pixels = data.segments.iter().map(|segment| segment.pixels);
+        let pixels = pixels.fold(0, i64::saturating_add);
+        *settlement = Settlement::Delivered(u64::try_from(pixels).unwrap_or(0));
+        Ok((data, answer.info))
     }
 
     async fn download(
@@ -344,13 +390,25 @@ fn time_limits(duration_ms: u32) -> (Duration, Duration) {
     )
 }
 
-fn runs_out(info: &pb::OrchestratorInfo) -> bool {
-    let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| {
-        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+/// Whether the orchestrator signed what it delivered, where a gateway looks.
+async fn check_signature(
+    info: &pb::OrchestratorInfo,
+    renditions: &[Delivered],
+    sig: Vec<u8>,
+) -> Result<(), ClientError> {
+    let Some(signer) = result_signer(info) else {
+        return Ok(());
+    };
+    let bytes: Vec<Bytes> = renditions.iter().map(|one| one.bytes.clone()).collect();
+    // some milliseconds of CPU for large renditions
+    let hashed = tokio::task::spawn_blocking(move || {
+        let hashes: Vec<Hash> = bytes.iter().map(keccak256).collect();
+        recover_hash(&result_hash(&hashes), &sig)
     });
-    info.auth_token
-        .as_ref()
-        .is_none_or(|token| now > token.expiration.saturating_sub(RENEWAL_S))
+    match hashed.await {
+        Ok(Some(found)) if found == signer => Ok(()),
+        _ => Err(ClientError::Signature(signer)),
+    }
 }
 
 async fn timely<T>(
@@ -376,20 +434,5 @@ mod tests {
             time_limits(10_000),
             (Duration::from_secs(5), Duration::from_secs(40))
         );
-    }
-
-    #[test]
-    fn tokens_are_renewed_three_minutes_before_their_end() {
-        let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
-        let info = |left| pb::OrchestratorInfo {
-            auth_token: Some(pb::AuthToken {
-                token: vec![],
-                session_id: String::new(),
-                expiration: now + left,
-            }),
-            ..Default::default()
-        };
-        assert!(runs_out(&info(170)));
-        assert!(!runs_out(&info(300)));
     }
 }

@@ -2,15 +2,19 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use lexopt::Arg;
 use protocol::profile::{Format, VideoProfile, options_json, presets};
 
 use super::flags::{duration, parser, switch, text, value};
+use super::pay::options::{self as pay, PayOptions};
 
 /// Help text.
-pub const HELP: &str = "\
+pub static HELP: LazyLock<String> = LazyLock::new(|| format!("{STREAMS}\n{}\n{EXIT}", pay::HELP));
+
+const STREAMS: &str = "\
 orchestrion push: sends a file as live streams to an orchestrator, as a gateway does, checks and saves what comes back
 
 usage: orchestrion push [OPTIONS] INPUT
@@ -27,6 +31,8 @@ media playlist. One dash or two; `-name value` or `-name=value`.
   -stagger TIME        delay between the starts of streams (300ms)
   -loop N              passes over the input, times go on (1)
   -duration TIME       at least so much media per stream, e.g. 60s; overrides -loop
+  -segments N          exactly so many segments per stream; overrides -loop
+  -tiny                five small pictures of our own in place of INPUT, so that a segment costs next to nothing
   -inFlight N          segments of a stream under way at once (1)
   -attempts N          tries per segment (3)
   -refresh             ask GetOrchestrator before each segment
@@ -37,7 +43,9 @@ media playlist. One dash or two; `-name value` or `-name=value`.
   -workerBinary FILE   orchestrion-worker, for decoding (the one beside this program)
   -json                print the report as JSON
   -v LEVEL             verbosity of the log on stderr, 1 to 6 (2)
+";
 
+const EXIT: &str = "\
 exit code: 0 when every segment was delivered and verified, 1 when not, 2 for wrong options
 ";
 
@@ -47,8 +55,8 @@ const DEFAULT_LADDER: &str = "P240p30fps16x9,P360p30fps16x9";
 /// What is to be pushed, where, and what becomes of the answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// File, folder or playlist.
-    pub input: PathBuf,
+    /// What is pushed.
+    pub input: Input,
     /// Address of the orchestrator, without a `/` at its end.
     pub orchestrator: String,
     /// Renditions.
@@ -81,6 +89,17 @@ pub struct Options {
     pub json: bool,
     /// Log level, 1 to 6.
     pub verbosity: i32,
+    /// How it is paid; `None` off-chain.
+    pub pay: Option<PayOptions>,
+}
+
+/// What is pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A file, folder or playlist.
+    Path(PathBuf),
+    /// A built-in clip.
+    Tiny,
 }
 
 /// How much of the input is pushed per stream.
@@ -90,6 +109,8 @@ pub enum Length {
     Passes(usize),
     /// At least so much media.
     Time(Duration),
+    /// So many segments.
+    Segments(usize),
 }
 
 impl Options {
@@ -100,6 +121,8 @@ impl Options {
     pub fn read(arguments: Vec<OsString>) -> Result<Option<Self>, String> {
         let mut parser = parser(arguments);
         let mut options = Self::default();
+        let mut paying = pay::Reader::default();
+        let mut tiny = false;
         let mut ladder = DEFAULT_LADDER.to_owned();
         let mut mp4 = false;
         while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
@@ -115,15 +138,23 @@ impl Options {
                 "help" | "h" => return Ok(None),
                 "ladder" | "transcodingOptions" => ladder = text(&mut parser, &flag)?,
                 "mp4" => mp4 = switch(&mut parser, &flag)?,
-                _ => options.set(&mut parser, &flag)?,
+                "tiny" => tiny = switch(&mut parser, &flag)?,
+                flag if paying.set(&mut parser, flag)? => {}
+                flag => options.set(&mut parser, flag)?,
             }
         }
-        if options.input.as_os_str().is_empty() {
-            return Err(
-                "nothing to push: name a file, a folder or a playlist (-help tells more)"
-                    .to_owned(),
-            );
+        match (&options.input, tiny) {
+            (Input::Path(path), true) if path.as_os_str().is_empty() => options.input = Input::Tiny,
+            (Input::Path(path), false) if path.as_os_str().is_empty() => {
+                return Err(
+                    "nothing to push: name a file, a folder or a playlist (-help tells more)"
+                        .to_owned(),
+                );
+            }
+            (_, true) => return Err("-tiny stands in place of an input".to_owned()),
+            _ => {}
         }
+        options.pay = paying.finish()?;
         options.profiles = read_ladder(&ladder)?;
         if mp4 {
             options
@@ -147,6 +178,7 @@ impl Options {
             "stagger" => self.stagger = length_of_time(parser, flag)?,
             "loop" => self.length = Length::Passes(at_least_one(value(parser, flag)?, flag)?),
             "duration" => self.length = Length::Time(length_of_time(parser, flag)?),
+            "segments" => self.length = Length::Segments(at_least_one(value(parser, flag)?, flag)?),
             "inFlight" | "in-flight" => self.in_flight = at_least_one(value(parser, flag)?, flag)?,
             "attempts" => self.attempts = value::<u32>(parser, flag)?.max(1),
             "refresh" => self.refresh = switch(parser, flag)?,
@@ -165,20 +197,22 @@ impl Options {
     }
 
     fn set_input(&mut self, input: OsString) -> Result<(), String> {
-        if !self.input.as_os_str().is_empty() {
-            return Err(format!(
+        match &self.input {
+            Input::Path(path) if path.as_os_str().is_empty() => {
+                self.input = Input::Path(input.into());
+                Ok(())
+            }
+            _ => Err(format!(
                 "a second input {input:?}; one can be pushed at a time"
-            ));
+            )),
         }
-        self.input = input.into();
-        Ok(())
     }
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
-            input: PathBuf::new(),
+            input: Input::Path(PathBuf::new()),
             orchestrator: "https://127.0.0.1:8935".to_owned(),
             profiles: Vec::new(),
             live: true,
@@ -195,6 +229,7 @@ impl Default for Options {
             worker_binary: None,
             json: false,
             verbosity: 2,
+            pay: None,
         }
     }
 }
@@ -285,6 +320,57 @@ mod tests {
         assert!(!options.live && !options.verify);
     }
 
+    const PAYING: [&str; 6] = [
+        "-ethUrl",
+        "http://127.0.0.1:8545",
+        "-ethController",
+        "0xd8e8328501e9645d16cf49539efc04f734606ee4",
+        "-ethKeystorePath",
+        "keys",
+    ];
+
+    #[test]
+    fn a_push_pays_within_the_bounds_of_a_gateway() {
+        let words = [
+            &PAYING[..],
+            &["-tiny", "-segments", "5", "-deposit", "1.5ETH"],
+        ]
+        .concat();
+        let options = read(&words).unwrap().unwrap();
+        assert_eq!(
+            (options.input, options.length),
+            (Input::Tiny, Length::Segments(5))
+        );
+        let pay = options.pay.unwrap();
+        assert_eq!(pay.deposit, 1_500_000_000_000_000_000_u64.into());
+        assert_eq!(pay.limits.ticket_ev, "3e12".parse().unwrap());
+        assert_eq!(pay.limits.total_ev, "2e13".parse().unwrap());
+        assert_eq!((pay.limits.deposit_multiplier, pay.limits.price), (1, None));
+        let priced = ["-maxPricePerUnit", "3", "-pixelsPerUnit", "2", "a"];
+        let words = [&PAYING[..], &priced].concat();
+        let pay = read(&words).unwrap().unwrap().pay.unwrap();
+        assert_eq!(pay.limits.price, protocol::money::Price::new(3, 2));
+    }
+
+    #[test]
+    fn what_paying_needs_is_said() {
+        let error = read(&["a", "-deposit", "1ETH"]).unwrap_err();
+        assert_eq!(error, "-deposit is for paying, which needs -ethUrl");
+        let error = read(&["a", "-ethUrl", "http://h"]).unwrap_err();
+        assert!(error.contains("-ethController"), "{error}");
+        for words in [
+            &["-deposit", "1USD"][..],
+            &["-depositMultiplier", "0"],
+            &["-pixelsPerUnit", "0"],
+            &["-ethAcctAddr", "0x1"],
+            &["-maxTicketEV", "-1"],
+        ] {
+            let words = [&PAYING[..], words, &["a"]].concat();
+            let error = read(&words).unwrap_err();
+            assert!(error.contains(words[6]), "{words:?}: {error}");
+        }
+    }
+
     #[test]
     fn mistakes_are_told_in_one_line() {
         for words in [
@@ -294,6 +380,7 @@ mod tests {
             &["a", "b"],
             &[],
             &["a", "-ladder", "P1"],
+            &["a", "-tiny"],
         ] {
             let error = read(words).unwrap_err();
             assert!(

@@ -5,6 +5,7 @@ use protocol::profile::VideoProfile;
 use serde::Serialize;
 
 use super::latency::{Percentiles, percentiles};
+use super::pay::statement::{self, Statement};
 use super::stream::Record;
 use super::verify::Findings;
 
@@ -42,6 +43,9 @@ pub struct Report {
     pub verified: bool,
     /// By profile, in order.
     pub profiles: Vec<ProfileReport>,
+    /// What each account paid; none off-chain.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub payments: Vec<Statement>,
     /// What went wrong.
     pub faults: Vec<String>,
     /// Each segment.
@@ -142,6 +146,7 @@ impl Report {
             answer_ms,
             verified: findings.is_some(),
             profiles: profiles.collect(),
+            payments: Vec::new(),
             faults: all,
             records,
         }
@@ -150,6 +155,9 @@ impl Report {
     /// Two tables and the faults.
     pub fn text(&self) -> String {
         let mut text = format!("{}\n{}\n", self.profile_table(), self.total_table());
+        if !self.payments.is_empty() {
+            text += &statement::text(&self.payments);
+        }
         for fault in self.faults.iter().take(SHOWN) {
             text += &format!("fault: {fault}\n");
         }

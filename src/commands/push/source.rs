@@ -19,6 +19,9 @@ const CUT: i64 = 2 * TICKS_PER_SECOND;
 /// they show, and a muxer moves what would have to be decoded before time 0, which breaks the join with the next segment.
 const START: i64 = 10 * TICKS_PER_SECOND;
 
+/// The clip by which a node finds out whether it decodes H.264.
+const TINY: &[u8] = include_bytes!("../../assembly/clips/h264.ts");
+
 /// One pass over the source, in memory.
 #[derive(Debug)]
 pub struct Source {
@@ -87,6 +90,19 @@ impl Source {
             whole
         };
         Self::of_media(split(whole, CUT), path)
+    }
+
+    /// A built-in clip of five small pictures, pushed byte for byte in the first pass.
+    ///
+    /// # Errors
+    /// [`SourceError`] when it is damaged.
+    pub fn tiny() -> Result<Self, SourceError> {
+        let media = parse(Path::new("tiny"), TINY)?;
+        Self::of(vec![Original {
+            bytes: Bytes::from_static(TINY),
+            duration_ms: length_ms(&media),
+            media,
+        }])
     }
 
     /// Segments as they lie on the disk, pushed byte for byte; with the length that a playlist states, if one does.

@@ -1,13 +1,22 @@
-//! The JSON API, version 1. Reads by GET; what changes the node is a POST with a JSON body.
+//! The JSON API, version 1. Reads by GET; what changes the node is a POST with a JSON body. An error is
+//! `{"code": …, "error": …}`.
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_TYPE;
+mod chain;
+mod failure;
+mod payments;
+mod tickets;
+
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
+use self::failure::{Failure, change};
 use super::health::Readiness;
-use super::view::SessionLimit;
+use super::view::{ChainView, SessionLimit};
 use super::{OperatorState, reply};
+
+pub use self::tickets::{TicketProofs, TicketSums, ticket_filter};
 
 type State = web::Data<OperatorState>;
 
@@ -17,7 +26,14 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/api/v1/status").route(web::get().to(status)))
         .service(web::resource("/api/v1/sessions").route(web::get().to(sessions)))
         .service(web::resource("/api/v1/workers").route(web::get().to(workers)))
-        .service(web::resource("/api/v1/max-sessions").route(web::post().to(set_max_sessions)));
+        .service(web::resource("/api/v1/max-sessions").route(web::post().to(set_max_sessions)))
+        .configure(tickets::routes)
+        .configure(payments::routes)
+        .configure(chain::routes);
+}
+
+fn chain_of(state: &State) -> Result<Arc<dyn ChainView>, Failure> {
+    state.node.chain().ok_or(Failure::OffChain)
 }
 
 #[derive(Debug, Serialize)]
@@ -81,32 +97,18 @@ enum Word {
     Auto,
 }
 
-async fn set_max_sessions(state: State, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-    let kind = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .unwrap_or("");
-    if kind.split(';').next().map(str::trim) != Some("application/json") {
-        return reply::json_error(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "the body must be application/json",
-        );
-    }
-    let limit = match serde_json::from_slice(&body) {
-        Ok(MaxSessions {
-            max_sessions: Limit::Number(sessions),
-        }) => SessionLimit::Fixed(sessions.get()),
-        Ok(MaxSessions {
-            max_sessions: Limit::Word(Word::Auto),
-        }) => SessionLimit::Auto(0),
-        Err(_) => {
-            let text = "the body must be {\"max_sessions\": N} with N above 0, or \"auto\"";
-            return reply::json_error(StatusCode::BAD_REQUEST, text);
-        }
+async fn set_max_sessions(
+    state: State,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> Result<HttpResponse, Failure> {
+    let shape = "{\"max_sessions\": N} with N above 0, or \"auto\"";
+    let MaxSessions { max_sessions } = change(&request, &body, shape)?;
+    let limit = match max_sessions {
+        Limit::Number(sessions) => SessionLimit::Fixed(sessions.get()),
+        Limit::Word(Word::Auto) => SessionLimit::Auto(0),
     };
-    match state.node.set_max_sessions(limit) {
-        Ok(()) => status(state).await,
-        Err(text) => reply::json_error(StatusCode::CONFLICT, &text),
-    }
+    let changed = state.node.set_max_sessions(limit);
+    changed.map_err(Failure::Refused)?;
+    Ok(status(state).await)
 }

@@ -17,6 +17,7 @@ use actix_web::middleware::Next;
 use actix_web::web;
 
 use super::bind::{Listen, OperatorBind};
+use super::reference::waits_for_a_transaction;
 use super::token::Token;
 use super::{limits, reply};
 
@@ -108,7 +109,11 @@ pub async fn guard(
     };
     let mut refusal = match verdict {
         Ok(()) => {
-            let answer = actix_rt::time::timeout(limits::REQUEST_TIMEOUT, next.call(request)).await;
+            let patience = match waits_for_a_transaction(request.path()) {
+                true => limits::TRANSACTION_TIMEOUT,
+                false => limits::REQUEST_TIMEOUT,
+            };
+            let answer = actix_rt::time::timeout(patience, next.call(request)).await;
             return match answer {
                 Ok(answer) => answer.map(ServiceResponse::map_into_boxed_body),
                 Err(late) => {

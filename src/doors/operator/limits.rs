@@ -6,6 +6,10 @@ use std::time::Duration;
 pub const BODY_BYTES: usize = 64 * 1024;
 /// Longest wait for a request's body and its answer.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for a transaction that an operator asked for; one that could not be sent by then is given up.
+pub const TRANSACTION_WAIT: Duration = Duration::from_secs(300);
+/// The same as [`REQUEST_TIMEOUT`] where a transaction is waited for.
+pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(320);
 /// Longest wait for the head of a request.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for a client to close after the last answer.

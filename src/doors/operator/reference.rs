@@ -1,21 +1,76 @@
 //! Routes that `livepeer_cli` and operators' scripts call, answered as the reference answers them.
 //!
-//! Any method is accepted; parameters come from a form body or the query, the body first.
+//! Any method is accepted, except where the node signs or sends a transaction; parameters come from a form body or the
+//! query, the body first.
+
+mod chain;
+mod missing;
+mod prices;
+mod shapes;
+mod transactions;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use protocol::money::U256;
 use serde::Serialize;
 use url::form_urlencoded;
 
-use super::view::{NodeStatus, RemoteTranscoder, SessionLimit};
+use super::view::{ChainView, NodeStatus, RemoteTranscoder, SessionLimit};
 use super::{OperatorState, reply};
 
+pub use self::transactions::waits as waits_for_a_transaction;
+
 type State = web::Data<OperatorState>;
+type Answer = Result<HttpResponse, Refusal>;
+
+/// A refusal in the form of the reference.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct Refusal {
+    status: StatusCode,
+    text: String,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Self {
+            status,
+            text: text.into(),
+        }
+    }
+
+    /// 400: something is wrong with the request.
+    fn wrong(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// 500: it cannot be done.
+    fn failed(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
+    }
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        reply::error(self.status, &self.text)
+    }
+}
+
+/// The chain side; off-chain the reference's words.
+fn chain_of(state: &State) -> Result<Arc<dyn ChainView>, Refusal> {
+    let chain = state.node.chain();
+    chain.ok_or_else(|| Refusal::failed("missing ETH client"))
+}
 
 /// The routes.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -26,7 +81,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/EthChainID", web::to(chain_id))
         .route("/setMaxSessions", web::to(set_max_sessions))
         .route("/getLogLevel", web::to(log_level))
-        .route("/setLogLevel", web::to(set_log_level));
+        .route("/setLogLevel", web::to(set_log_level))
+        .configure(chain::routes)
+        .configure(prices::routes)
+        .configure(transactions::routes)
+        .configure(missing::routes);
 }
 
 /// `/status`: the reference's keys in its order. What only a gateway has is empty.
@@ -154,6 +213,22 @@ async fn set_log_level(state: State, request: HttpRequest, body: web::Bytes) -> 
         Ok(()) => reply::nothing(),
         Err(error) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
+}
+
+/// A parameter without which the reference does not go on.
+fn needed(request: &HttpRequest, body: &[u8], name: &str) -> Result<String, Refusal> {
+    parameter(request, body, name)
+        .ok_or_else(|| Refusal::wrong(format!("missing form param: {name}")))
+}
+
+/// Decimal digits, with a plus sign or without. The reference takes negative numbers as well and fails later.
+fn integer(text: &str) -> Result<U256, Refusal> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let number = match digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.is_empty() {
+        true => U256::from_dec_str(digits).ok(),
+        false => None,
+    };
+    number.ok_or_else(|| Refusal::wrong("failed to parse big integer"))
 }
 
 /// A parameter that is there and not empty.

@@ -31,6 +31,17 @@ pub fn error(status: StatusCode, text: &str) -> HttpResponse {
         .body(format!("{text}\n"))
 }
 
+/// 200 with bytes; the type as Go's `net/http` would guess it.
+pub fn bytes(bytes: Vec<u8>) -> HttpResponse {
+    let binary = |byte: &u8| matches!(byte, 0..=8 | 11 | 14..=26 | 28..=31);
+    if bytes.iter().any(binary) {
+        return HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, "application/octet-stream"))
+            .body(bytes);
+    }
+    HttpResponse::Ok().insert_header(TEXT).body(bytes)
+}
+
 /// 400 with a text.
 pub fn bad_request(text: &str) -> HttpResponse {
     error(StatusCode::BAD_REQUEST, text)
@@ -44,13 +55,4 @@ pub async fn not_found() -> HttpResponse {
 /// 200 with JSON.
 pub fn json(value: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok().json(value)
-}
-
-/// An error of the JSON API.
-pub fn json_error(status: StatusCode, text: &str) -> HttpResponse {
-    #[derive(Serialize)]
-    struct Body<'t> {
-        error: &'t str,
-    }
-    HttpResponse::build(status).json(Body { error: text })
 }

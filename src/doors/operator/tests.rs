@@ -1,5 +1,7 @@
 //! The operator port as its callers see it.
 
+pub mod on_chain;
+
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,9 +15,10 @@ use telemetry::metrics::{MetricsOptions, NodeType};
 use super::view::*;
 use super::*;
 
-struct Node {
+pub struct Node {
     limit: Mutex<SessionLimit>,
     reasons: Mutex<Vec<Reason>>,
+    chain: Mutex<Option<Arc<dyn ChainView>>>,
 }
 
 impl NodeView for Node {
@@ -64,31 +67,17 @@ impl NodeView for Node {
     fn sessions(&self) -> Vec<SessionView> {
         Vec::new()
     }
+    fn chain(&self) -> Option<Arc<dyn ChainView>> {
+        self.chain.lock().clone()
+    }
 }
 
-/// An answer as the tests look at it.
-struct Answer {
-    status: StatusCode,
-    kind: String,
-    body: String,
-}
-
-type Asking = Pin<Box<dyn Future<Output = Answer>>>;
-
-/// The port without a socket, and the node behind it.
-struct Desk {
-    call: Box<dyn Fn(TestRequest) -> Asking>,
-    node: Arc<Node>,
-}
-
-async fn desk(monitor: bool) -> Desk {
-    desk_for(monitor, None).await
-}
-
-async fn desk_for(monitor: bool, token: Option<Token>) -> Desk {
+/// The state of a port over a node of so much chain.
+pub fn state_of(chain: Option<Arc<dyn ChainView>>, monitor: bool) -> (OperatorState, Arc<Node>) {
     let node = Arc::new(Node {
         limit: Mutex::new(SessionLimit::Fixed(10)),
         reasons: Mutex::default(),
+        chain: Mutex::new(chain),
     });
     let options = MetricsOptions {
         node_id: "host".into(),
@@ -104,6 +93,35 @@ async fn desk_for(monitor: bool, token: Option<Token>) -> Desk {
         levels: None,
         monitor,
     };
+    (state, node)
+}
+
+/// An answer as the tests look at it.
+struct Answer {
+    status: StatusCode,
+    kind: String,
+    body: String,
+    bytes: Vec<u8>,
+}
+
+type Asking = Pin<Box<dyn Future<Output = Answer>>>;
+
+/// The port without a socket, and the node behind it.
+struct Desk {
+    call: Box<dyn Fn(TestRequest) -> Asking>,
+    node: Arc<Node>,
+}
+
+async fn desk(monitor: bool) -> Desk {
+    desk_for(monitor, None).await
+}
+
+async fn desk_for(monitor: bool, token: Option<Token>) -> Desk {
+    desk_on(monitor, token, None).await
+}
+
+async fn desk_on(monitor: bool, token: Option<Token>, chain: Option<Arc<dyn ChainView>>) -> Desk {
+    let (state, node) = state_of(chain, monitor);
     let bind = OperatorBind {
         listen: Listen::Tcp(([127, 0, 0, 1], 0).into()),
         token,
@@ -123,11 +141,12 @@ async fn desk_for(monitor: bool, token: Option<Token>) -> Desk {
                 .headers()
                 .get("content-type")
                 .map(|kind| kind.to_str().expect("text").to_owned());
-            let body = String::from_utf8(read_body(answer).await.to_vec()).expect("utf-8");
+            let bytes = read_body(answer).await.to_vec();
             Answer {
                 status,
                 kind: kind.unwrap_or_default(),
-                body,
+                body: String::from_utf8_lossy(&bytes).into_owned(),
+                bytes,
             }
         })
     };
@@ -143,20 +162,20 @@ fn get(path: &str) -> TestRequest {
         .insert_header(("host", "127.0.0.1:7935"))
 }
 
-fn form(path: &str, body: &'static str) -> TestRequest {
+fn form(path: &str, body: &str) -> TestRequest {
     TestRequest::post()
         .uri(path)
         .insert_header(("host", "localhost:7935"))
         .insert_header(("content-type", "application/x-www-form-urlencoded"))
-        .set_payload(body)
+        .set_payload(body.to_owned())
 }
 
-fn json(path: &str, body: &'static str) -> TestRequest {
+fn json(path: &str, body: &str) -> TestRequest {
     TestRequest::post()
         .uri(path)
         .insert_header(("host", "localhost:7935"))
         .insert_header(("content-type", "application/json"))
-        .set_payload(body)
+        .set_payload(body.to_owned())
 }
 
 impl Desk {

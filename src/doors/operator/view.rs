@@ -1,10 +1,16 @@
 //! What the operator port needs to know of the node, and the few things it may change.
 //!
-//! The node implements [`NodeView`] over its published snapshots: every method returns at once.
+//! The node implements [`NodeView`] over its published snapshots: every method returns at once. What an on-chain node
+//! has besides is a [`ChainView`].
+
+mod chain;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
+
+pub use self::chain::{ChainIdentity, ChainSnapshot, ChainView};
 
 /// The node as its operator sees it.
 pub trait NodeView: Send + Sync {
@@ -28,6 +34,10 @@ pub trait NodeView: Send + Sync {
     fn workers(&self) -> Vec<WorkerView>;
     /// Every open stream.
     fn sessions(&self) -> Vec<SessionView>;
+    /// Chain, payments and tickets; `None` off-chain.
+    fn chain(&self) -> Option<Arc<dyn ChainView>> {
+        None
+    }
 }
 
 /// Limit of streams.

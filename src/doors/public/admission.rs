@@ -18,6 +18,8 @@ use super::refused::Refused;
 
 /// Somebody who may work with us.
 pub(super) struct Admitted {
+    /// The payment header, unjudged.
+    pub payment: pb::Payment,
     /// What the segment header says.
     pub credentials: SegmentCredentials,
     /// The token that was received; the answer carries it back.
@@ -79,6 +81,7 @@ pub(super) async fn admit(
         refusal,
     })?;
     Ok(Admitted {
+        payment,
         credentials,
         token,
         snapshot,

@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
+use actors::quotes::Purpose;
 use actors::slots::Customer;
+use protocol::capabilities::Capabilities;
 use protocol::refusal::DiscoveryRefusal;
+use protocol::signature::sign_message;
 use protocol::{Network, discovery, pb, texts, token};
 use telemetry::metrics::label::{self, Stage};
 use tonic::{Request, Response, Status};
@@ -56,9 +59,20 @@ impl Orchestrator for Discovery {
         }) {
             return Err(self.refuse(peer, &DiscoveryRefusal::Capped));
         }
+        if let Some(webhook) = &context.webhook {
+            webhook.admit(sender).await.map_err(|refusal| {
+                self.refuse(peer, &DiscoveryRefusal::Webhook(refusal.to_string()))
+            })?;
+        }
         let session_id = token::session_id(&rand::random::<[u8; 16]>());
         let token = context.tokens.issue(session_id, (context.clock)());
-        Ok(Response::new(context.broadcast.load().info(token)))
+        let mut info = context.broadcast.load().info(token);
+        if let Some(paid) = &context.paid {
+            let demand = Capabilities::from_pb(request.into_inner().capabilities);
+            let offered = paid.offer(sender, &Purpose::of(&demand), &mut info).await;
+            offered.map_err(|refusal| self.refuse(peer, &refusal))?;
+        }
+        Ok(Response::new(info))
     }
 
     async fn end_transcoding_session(
@@ -81,7 +95,11 @@ impl Orchestrator for Discovery {
     async fn ping(&self, request: Request<pb::PingPong>) -> Result<Response<pb::PingPong>, Status> {
         self.0.gate.unverified(peer_of(&request)?.address);
         // Without an account nothing is signed.
-        Ok(Response::new(pb::PingPong { value: Vec::new() }))
+        let value = match &self.0.context.paid {
+            Some(paid) => sign_message(paid.signer.key(), &request.into_inner().value).to_vec(),
+            None => Vec::new(),
+        };
+        Ok(Response::new(pb::PingPong { value }))
     }
 }
 

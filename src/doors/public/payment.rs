@@ -6,7 +6,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
-use http::{Method, StatusCode};
+use base64::Engine;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use prost::Message;
 use protocol::address::Address;
 use protocol::pb;
@@ -14,6 +16,7 @@ use serde::Deserialize;
 use telemetry::metrics::label::Stage;
 
 use super::peer::Peer;
+use super::refused::Refused;
 use super::reply::Excused;
 use super::{Door, admission, reply};
 
@@ -23,13 +26,8 @@ pub(super) async fn payment(
     Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Response {
-    match admission::admit(&door, peer, request.headers()).await {
-        Ok(admitted) => {
-            let result = pb::PaymentResult {
-                info: Some(admitted.info()),
-            };
-            Response::new(Body::from(result.encode_to_vec()))
-        }
+    match take(&door, peer, request.headers().clone()).await {
+        Ok(info) => Response::new(Body::from(pb::PaymentResult { info }.encode_to_vec())),
         Err(refused) => {
             tracing::debug!(clientIP = %peer.address, error = %refused.refusal, "payment refused");
             door.context
@@ -41,6 +39,18 @@ pub(super) async fn payment(
     }
 }
 
+async fn take(
+    door: &Door,
+    peer: Peer,
+    headers: HeaderMap,
+) -> Result<Option<pb::OrchestratorInfo>, Refused> {
+    let admitted = admission::admit(door, peer, &headers).await?;
+    match &door.context.paid {
+        Some(paid) => paid.ahead(&admitted, &admitted.payment).await,
+        None => Ok(Some(admitted.info())),
+    }
+}
+
 #[derive(Deserialize)]
 struct RefreshRequest {
     #[serde(default)]
@@ -49,7 +59,8 @@ struct RefreshRequest {
     manifest_id: String,
 }
 
-/// A session without payments has no fixed price, and that is the answer to every well-formed request.
+/// Ticket parameters at the price of a session, for who pays in a gateway's place. A session without payments has no
+/// fixed price, and off-chain that is the answer to every well-formed request.
 pub(super) async fn refresh(State(door): State<Arc<Door>>, request: Request) -> Response {
     if request.method() != Method::POST {
         return reply::wrong_method("POST");
@@ -65,13 +76,43 @@ pub(super) async fn refresh(State(door): State<Arc<Door>>, request: Request) -> 
         Ok(request) => request,
         Err(error) => return reply::json_error(StatusCode::BAD_REQUEST, &error.to_string()),
     };
-    if request.sender.parse::<Address>().is_err() {
+    let Ok(sender) = request.sender.parse::<Address>() else {
         return reply::json_error(StatusCode::BAD_REQUEST, "invalid sender");
-    }
+    };
     if request.manifest_id.trim().is_empty() {
         return reply::json_error(StatusCode::BAD_REQUEST, "missing manifest_id");
     }
+    let context = &door.context;
+    if let Some(paid) = &context.paid {
+        let manifest = request.manifest_id.trim();
+        let token = context.tokens.issue(manifest.to_owned(), (context.clock)());
+        let info = context.broadcast.load().info(token);
+        match paid.refresh(sender, manifest, info).await {
+            Ok(Some(info)) => return refreshed(&info, manifest),
+            Ok(None) => {}
+            Err(error) => {
+                let text = error.to_string();
+                return reply::json_error(StatusCode::INTERNAL_SERVER_ERROR, &text);
+            }
+        }
+    }
     let mut response = reply::json_error(StatusCode::CONFLICT, "fixed price not found for session");
     response.extensions_mut().insert(Excused);
+    response
+}
+
+fn refreshed(info: &pb::OrchestratorInfo, manifest: &str) -> Response {
+    let params = base64::engine::general_purpose::STANDARD.encode(info.encode_to_vec());
+    let orchestrator = &info.transcoder;
+    let body = serde_json::json!({
+        "payment_params": params,
+        "orchestrator": orchestrator,
+        "manifest_id": manifest,
+        "payment_url": format!("{orchestrator}/payment"),
+    });
+    let mut response = Response::new(Body::from(body.to_string()));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -65,7 +65,8 @@ pub(super) fn discovery_reason(refusal: &DiscoveryRefusal) -> label::Refusal {
         DiscoveryRefusal::Signature => label::Refusal::Signature,
         DiscoveryRefusal::Capped => label::Refusal::Capped,
         DiscoveryRefusal::Webhook(_) => label::Refusal::Authentication,
-        DiscoveryRefusal::SenderReserve => label::Refusal::Payment,
+        DiscoveryRefusal::SenderReserve(_) => label::Refusal::Payment,
+        DiscoveryRefusal::NoQuote(_) => label::Refusal::Internal,
     }
 }
 

@@ -31,6 +31,7 @@ use tokio::time::Instant;
 use self::answer::Pending;
 use self::intake::Pace;
 use super::admission::{self, Admitted};
+use super::paid::Bought;
 use super::peer::Peer;
 use super::refused::Refused;
 use super::{Door, reply};
@@ -77,6 +78,10 @@ async fn accept(
             "the announced body is too large",
         ));
     }
+    let bought = match &door.context.paid {
+        Some(paid) => Some(paid.segment(&admitted, &admitted.payment).await?),
+        None => None,
+    };
     let credentials = &admitted.credentials;
     let stream = door
         .context
@@ -104,12 +109,13 @@ async fn accept(
         writer.confirm();
     }
     door.gate.vouch(peer.address);
-    Ok(pending(door, admitted, outcome, &stream, arrived))
+    Ok(pending(door, admitted, bought, outcome, &stream, arrived))
 }
 
 fn pending(
     door: &Door,
     admitted: Admitted,
+    bought: Option<Bought>,
     outcome: Result<oneshot::Receiver<SegmentAnswer>, SegmentFailure>,
     stream: &StreamMetrics,
     arrived: Instant,
@@ -127,6 +133,7 @@ fn pending(
     }
     Pending {
         admitted,
+        bought,
         outcome,
         complete,
         metrics: Arc::clone(&door.context.metrics),
@@ -170,7 +177,15 @@ fn job(door: &Door, credentials: &SegmentCredentials) -> SegmentJob {
         profiles: credentials.profiles.clone(),
         duration_ms: credentials.duration_ms,
         clip: credentials.clip,
-        provider: result::provider(version, "offchain"),
+        provider: result::provider(version, &maker(door)),
+    }
+}
+
+/// The account of the node, as renditions name their maker.
+fn maker(door: &Door) -> String {
+    match &door.context.paid {
+        Some(paid) => paid.signer.address().to_string(),
+        None => "offchain".to_owned(),
     }
 }
 

@@ -50,7 +50,7 @@ impl<'a> Builder<'a> {
         self.register(IntGaugeVec::new(self.opts(metric), metric.labels)?)
     }
 
-    /// A gauge of ratios.
+    /// A gauge of ratios and amounts.
     pub(super) fn ratio(&self, metric: &Declared) -> Result<GaugeVec, TelemetryError> {
         self.register(GaugeVec::new(self.opts(metric), metric.labels)?)
     }

@@ -25,6 +25,13 @@ macro_rules! label_values {
     };
 }
 
+mod money;
+
+pub use money::{
+    Deferral, PaymentRefusal, Purpose, QuoteRefusal, RedemptionEnd, RewardState, StaleFact,
+    TicketState, TransactionEnd,
+};
+
 label_values! {
     /// Role of the node: the `node_type` label, values as the reference's.
     NodeType {
@@ -238,5 +245,51 @@ label_values! {
         PerAddress = "per_address",
         /// The TLS handshake failed or took too long.
         Handshake = "handshake",
+    }
+}
+
+label_values! {
+    /// How a request to an RPC end point ended.
+    RpcOutcome {
+        /// Answered; an error of the chain is an answer.
+        Answered = "answered",
+        /// The connection failed or the answer did not come in time.
+        Transport = "transport",
+        /// A status that is no success.
+        Status = "status",
+        /// The provider has had enough of us.
+        Limited = "limited",
+        /// The answer could not be read.
+        Malformed = "malformed",
+        /// The end point is of another chain.
+        WrongChain = "wrong_chain",
+    }
+}
+
+label_values! {
+    /// Why the chain's state was read anew.
+    ChainReload {
+        /// Nothing was known before.
+        FirstStart = "first_start",
+        /// The newest block taken in is not known to the chain.
+        UnknownBlock = "unknown_block",
+        /// More blocks were taken back than are remembered.
+        DeepReorg = "deep_reorg",
+        /// More blocks were missed than are caught up with.
+        Gap = "gap",
+        /// The logs of a block could not be had.
+        Skipped = "skipped",
+    }
+}
+
+label_values! {
+    /// Why a log entry was not taken in.
+    LogDrop {
+        /// It does not decode as the event its topic names.
+        Undecodable = "undecodable",
+        /// It is of a contract or an event that was not asked for.
+        Foreign = "foreign",
+        /// It is of a block that was not asked for, marked as removed, or there twice.
+        Misplaced = "misplaced",
     }
 }

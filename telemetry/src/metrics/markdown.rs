@@ -12,7 +12,9 @@ const HEAD: &str = "\
 `GET /metrics` on the operator port, only with `-monitor`, in the Prometheus text format. Every `livepeer_` and
 `orchestrion_` series carries `node_id` and `node_type` (`livepeer_versions` only `node_type`); `process_` series carry
 no labels. Labels without a value are empty, which Prometheus treats as absent: `manifest_id` is filled only with
-`-metricsPerStream`, `client_ip` only with `-metricsClientIP`. Series of a stream vanish when the stream has ended.
+`-metricsPerStream`, `client_ip` only with `-metricsClientIP`, `sender` as `manifest_id`, but always for the float and the
+face value of a gateway. Series of a stream vanish when the stream has ended. Amounts are floats of the unit in the help text:
+good for charts and alerts; the exact ones are in the database.
 Counters have the name as written; nothing is appended.
 ";
 

@@ -120,6 +120,22 @@ table! {
     POOL_FULL: Counter "orchestrion_pool_full_total" ["pool"]
         "Times a bounded resource was asked for more than it has.";
 
+    LEDGER_QUEUE: Gauge "orchestrion_ledger_queue" []
+        "Pieces of work that wait for the database.";
+    LEDGER_BATCH: Histogram "orchestrion_ledger_batch_size" []
+        {1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0}
+        "Pieces of work stored by one commit.";
+    LEDGER_COMMIT: Histogram "orchestrion_ledger_commit_seconds" []
+        {0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5}
+        "Time to run a batch and commit it, in seconds; the sync is apart.";
+    LEDGER_SYNC: Histogram "orchestrion_ledger_sync_seconds" []
+        {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0}
+        "Time of the disk to confirm what was committed, in seconds.";
+    LEDGER_REFUSED: Counter "orchestrion_ledger_refused_total" []
+        "Pieces of work refused because the queue of the database was full.";
+    LEDGER_FAILED: Counter "orchestrion_ledger_failed_total" []
+        "Pieces of work that failed and were undone.";
+
     READY: Gauge "orchestrion_ready" []
         "1 when the node takes work, else 0; as /readyz says.";
     ACTOR_RESTARTS: Counter "orchestrion_actor_restarts_total" ["actor", "cause"]
@@ -145,6 +161,177 @@ table! {
         "Connections now open.";
     CONNECTIONS_REFUSED: Counter "orchestrion_connections_refused_total" ["door", "reason"]
         "Connections closed before their first request, by reason.";
+
+    RPC_REQUESTS: Counter "orchestrion_rpc_requests_total" ["endpoint", "outcome"]
+        "Requests to an RPC end point, a batch counting once, by outcome.";
+    RPC_TIME: Histogram "orchestrion_rpc_request_seconds" ["endpoint"]
+        {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0}
+        "Time an RPC end point took to answer, in seconds.";
+    RPC_CALLS: Counter "orchestrion_rpc_calls_total" ["endpoint"]
+        "Calls sent to an RPC end point, each one of a batch counting; what providers bill.";
+    RPC_UP: Gauge "orchestrion_rpc_endpoint_up" ["endpoint"]
+        "1 while an RPC end point is fit to be asked, else 0.";
+    RPC_HEAD: Gauge "orchestrion_rpc_head_block" ["endpoint"]
+        "Newest block an RPC end point has told of.";
+    RPC_LAG: Gauge "orchestrion_rpc_lag_blocks" ["endpoint"]
+        "Blocks by which an RPC end point is behind the others.";
+    RPC_UNAVAILABLE: Counter "orchestrion_rpc_unavailable_total" []
+        "Questions to the chain that no RPC end point answered.";
+    RPC_BUDGET_WAITS: Counter "orchestrion_rpc_budget_waits_total" []
+        "Calls that waited because the budget of calls per second was spent.";
+    CHAIN_BLOCK: Gauge "orchestrion_chain_block" []
+        "Newest block whose events were taken in.";
+    CHAIN_LAG: Gauge "orchestrion_chain_lag_blocks" []
+        "Blocks between the chain's head and the newest block whose events were taken in.";
+    CHAIN_L1_BLOCK: Gauge "orchestrion_chain_l1_block" []
+        "Greatest L1 block number seen.";
+    CHAIN_BLOCK_TIME: Gauge "orchestrion_chain_head_timestamp_seconds" []
+        "Time of the newest block by the chain's clock, in seconds since 1970.";
+    CHAIN_REORGS: Counter "orchestrion_chain_reorgs_total" []
+        "Times the chain took back blocks whose events were taken in.";
+    CHAIN_RELOADS: Counter "orchestrion_chain_reloads_total" ["cause"]
+        "Times the chain's state was read anew because events were out of reach, by cause.";
+    CHAIN_EVENTS: Counter "orchestrion_chain_events_total" ["event"]
+        "Contract events taken in.";
+    CHAIN_LOGS_DROPPED: Counter "orchestrion_chain_logs_dropped_total" ["reason"]
+        "Log entries not taken in, by reason.";
+    CHAIN_POLL_ERRORS: Counter "orchestrion_chain_poll_errors_total" []
+        "Polls of the chain that failed and are tried again.";
+
+    TICKET_VALUE: Counter "livepeer_ticket_value_recv" ["manifest_id", "sender"]
+        "Expected value of the tickets that were credited, in gwei.";
+    TICKETS_RECEIVED: Counter "livepeer_tickets_recv" ["manifest_id", "sender"]
+        "Tickets credited.";
+    WINNERS: Counter "livepeer_winning_tickets_recv" ["manifest_id", "sender"]
+        "Tickets that won, kept for redemption.";
+    PAYMENT_ERRORS: Counter "livepeer_payment_recv_errors" ["error_code", "manifest_id", "sender"]
+        "Payments and tickets refused, by the codes of the reference.";
+    PRICE_QUOTED: Gauge "livepeer_transcoding_price" ["sender"]
+        "Price of video last quoted, in wei per pixel.";
+    GATEWAY_DEPOSIT: Gauge "livepeer_gateway_deposit" ["sender"]
+        "Deposit of the gateways known, in gwei; by gateway with -metricsPerStream, else all together.";
+    GATEWAY_RESERVE: Gauge "livepeer_gateway_reserve" ["sender"]
+        "Reserve of the gateways known, in gwei; by gateway with -metricsPerStream, else all together.";
+    BROADCASTER_DEPOSIT: Gauge "livepeer_broadcaster_deposit" ["sender"]
+        "The same as livepeer_gateway_deposit, under its older name.";
+    BROADCASTER_RESERVE: Gauge "livepeer_broadcaster_reserve" ["sender"]
+        "The same as livepeer_gateway_reserve, under its older name.";
+    MAX_FLOAT: Gauge "livepeer_gateway_max_float" ["sender"]
+        "Largest face value that a gateway's reserve carries now, in gwei; of at most 500 gateways.";
+    FACE_VALUE: Gauge "livepeer_gateway_ticket_face_value" ["sender"]
+        "Face value of the ticket last quoted to a gateway, in gwei; of at most 500 gateways.";
+    VALUE_REDEEMED: Counter "livepeer_value_redeemed" ["sender"]
+        "What redeemed tickets paid, in gwei; not their face value where less was paid.";
+    REDEMPTION_ERRORS: Counter "livepeer_ticket_redemption_errors" []
+        "Tries at redeeming a ticket that failed.";
+    SUGGESTED_GAS: Gauge "livepeer_suggested_gas_price" []
+        "Gas price as last read, in gwei.";
+    MIN_GAS: Gauge "livepeer_min_gas_price" []
+        "Least gas price that counts, in gwei.";
+    MAX_GAS: Gauge "livepeer_max_gas_price" []
+        "Highest fee per gas that is paid, in gwei; 0 is no limit.";
+    REWARD_ERRORS: Counter "livepeer_reward_call_errors" []
+        "Tries at calling reward that failed.";
+
+    PAYMENT_REFUSALS: Counter "orchestrion_payment_refusals_total" ["reason"]
+        "Payments and tickets refused, by reason.";
+    PAYMENT_TIME: Histogram "orchestrion_payment_seconds" []
+        {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0}
+        "Time to check and credit a payment, a winner's way to disk included, in seconds.";
+    QUOTE_REFUSALS: Counter "orchestrion_quote_refusals_total" ["reason"]
+        "Senders who got no ticket parameters, by reason.";
+    WORK_VALUE: Counter "orchestrion_work_value_gwei_total" []
+        "Price of the work done, in gwei, paid or not.";
+    CREDIT: Gauge "orchestrion_credit_gwei" []
+        "Credit of all senders not yet worked off, in gwei.";
+    EXPOSURE: Gauge "orchestrion_exposure_gwei" []
+        "Work done beyond what was paid, of all senders together, in gwei.";
+    PRICE: Gauge "orchestrion_price_wei_per_pixel" ["gateway"]
+        "Price of video before the surcharge, in wei per pixel; gateway is an address that has a price of its own, or default.";
+    SURCHARGE: Gauge "orchestrion_price_surcharge_ratio" []
+        "Share last added to a price for what redeeming costs; 0.01 is one percent.";
+    CURRENCY: Gauge "orchestrion_currency_per_eth" ["currency"]
+        "Price of one ETH in a currency, last good value of the price feed.";
+    SENDERS: Gauge "orchestrion_senders" []
+        "Senders whose funds are known.";
+    SENDERS_EXHAUSTED: Gauge "orchestrion_senders_float_exhausted" []
+        "Senders with funds whose float does not carry another ticket now.";
+    STALE: Gauge "orchestrion_stale" ["fact"]
+        "1 while a fact about the chain cannot be renewed and its last good value is used, else 0.";
+
+    TICKETS: Gauge "orchestrion_tickets" ["state"]
+        "Winning tickets kept, by state.";
+    TICKETS_VALUE: Gauge "orchestrion_tickets_value_gwei" ["state"]
+        "Face values of the winning tickets kept, in gwei, by state.";
+    TICKETS_DEFERRED: Gauge "orchestrion_tickets_deferred" ["reason"]
+        "Winning tickets put off, by reason.";
+    TICKET_OLDEST: Gauge "orchestrion_ticket_oldest_seconds" []
+        "Age of the oldest ticket that is not settled, in seconds; 0 without one.";
+    TICKET_ROUNDS_LEFT: Gauge "orchestrion_ticket_rounds_left" []
+        "Fewest rounds that a ticket which is not settled can still be redeemed in, the current one included; NaN without one.";
+    TICKETS_LAST_ROUND: Gauge "orchestrion_tickets_in_last_round" []
+        "Tickets that are not settled and expire with the current round.";
+    REDEMPTIONS: Counter "orchestrion_redemptions_total" ["outcome"]
+        "Redemptions that ended, by outcome.";
+    REDEMPTION_ATTEMPTS: Counter "orchestrion_redemption_attempts_total" []
+        "Tries at redeeming a ticket.";
+    REDEMPTION_DEFERRALS: Counter "orchestrion_redemption_deferrals_total" ["reason"]
+        "Times a ticket was put off, by reason.";
+    REDEEMED_FACE: Counter "orchestrion_redeemed_face_value_gwei_total" []
+        "Face values of the tickets redeemed, in gwei; livepeer_value_redeemed is what they paid.";
+    REDEMPTION_COST: Counter "orchestrion_redemption_cost_gwei_total" []
+        "Gas paid for redeeming, failed tries included, in gwei.";
+    REDEEM_GAS: Gauge "orchestrion_redeem_gas" []
+        "Gas that redeeming a ticket is reckoned with.";
+    REDEEMER_OUTBOX: Gauge "orchestrion_redeemer_outbox" []
+        "Winning tickets not yet handed over to the redeemer.";
+    REDEEMER_ERRORS: Counter "orchestrion_redeemer_errors_total" []
+        "Calls to the redeemer that failed.";
+
+    ROUND: Gauge "orchestrion_round" []
+        "Current round by block height.";
+    ROUND_INITIALIZED: Gauge "orchestrion_round_initialized" []
+        "Last round that was initialised.";
+    ROUND_PROGRESS: Gauge "orchestrion_round_progress_ratio" []
+        "Part of the current round that is over, from 0 to 1.";
+    POOL_SIZE: Gauge "orchestrion_active_orchestrators" []
+        "Orchestrators active in the current round.";
+    ACTIVE: Gauge "orchestrion_active" []
+        "1 while the orchestrator is active in the current round, else 0.";
+    REWARD_STATE: Gauge "orchestrion_reward_state" ["state"]
+        "1 for the state of this round's reward, 0 for the others.";
+    REWARD_ALARM: Gauge "orchestrion_reward_alarm_percent" []
+        "Part of the round for which reward is overdue, in steps of 25, 50 and 75; 0 while it is not.";
+    REWARD_ROUND: Gauge "orchestrion_reward_last_round" []
+        "Last round for which reward was called.";
+    REWARDS: Counter "orchestrion_rewards_total" []
+        "Rounds for which this node called reward.";
+    REWARDS_MISSED: Counter "orchestrion_rewards_missed_total" []
+        "Rounds that ended while the orchestrator was active and reward was not called.";
+    ROUNDS_STARTED: Counter "orchestrion_rounds_initialized_total" []
+        "Rounds that this node initialised.";
+
+    SMOOTHED_GAS: Gauge "orchestrion_gas_price_smoothed_gwei" []
+        "Gas price that prices and face values are made from, in gwei.";
+    ACCOUNT_ETH: Gauge "orchestrion_account_eth" []
+        "ETH of the account that pays for gas.";
+    ACCOUNT_LPT: Gauge "orchestrion_account_lpt" []
+        "LPT of the account.";
+    STAKE: Gauge "orchestrion_stake_lpt" []
+        "Stake of the orchestrator, delegations included, in LPT.";
+    PENDING_FEES: Gauge "orchestrion_pending_fees_eth" []
+        "Fees that the orchestrator can withdraw, in ETH.";
+    TRANSACTIONS: Counter "orchestrion_transactions_total" ["purpose", "outcome"]
+        "Transactions that ended, or were not sent, by purpose and outcome.";
+    TRANSACTIONS_PENDING: Gauge "orchestrion_transactions_pending" []
+        "Transactions sent and without a receipt.";
+    TRANSACTION_REPLACEMENTS: Counter "orchestrion_transaction_replacements_total" ["purpose"]
+        "Times a pending transaction was sent again at a higher price.";
+    TRANSACTION_FEES: Counter "orchestrion_transaction_fees_gwei_total" ["purpose"]
+        "Gas paid, in gwei, failed transactions included.";
+    TRANSACTION_TIME: Histogram "orchestrion_transaction_seconds" ["purpose"]
+        {1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0}
+        "Time from sending a transaction to its receipt, in seconds.";
 }
 
 /// Names and help of the process collector's metrics, which carry no labels.

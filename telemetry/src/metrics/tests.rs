@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::label::*;
 use super::*;
 
+mod payments;
+
 fn options() -> MetricsOptions {
     MetricsOptions {
         node_id: "0xAb-host".into(),
@@ -291,6 +293,8 @@ fn every_exported_name_is_in_the_list_of_names() {
     metrics
         .door
         .answered(Door::Public, "/segment", 200, Duration::from_millis(3));
+    payments::record_everything(&metrics);
+    record_chain(&metrics.chain);
     let names = names();
     let page = page(&metrics);
     let mut exported: Vec<&str> = page
@@ -304,4 +308,22 @@ fn every_exported_name_is_in_the_list_of_names() {
         exported, names,
         "declared and never exported, or the reverse"
     );
+}
+
+/// Makes every series about the chain appear.
+fn record_chain(chain: &ChainMetrics) {
+    chain.declare_endpoint("rpc.example");
+    chain.requested(
+        "rpc.example",
+        RpcOutcome::Answered,
+        3,
+        Duration::from_millis(5),
+    );
+    chain.endpoint_head("rpc.example", 5, 0);
+    chain.unavailable();
+    chain.budget_waited();
+    chain.processed(5, 0);
+    chain.head_time(1);
+    chain.l1_block(5);
+    chain.event("NewRound");
 }

@@ -48,6 +48,27 @@ fn uneven_and_portrait_sizes_follow_the_size_rule() {
 }
 
 #[test]
+fn a_new_size_within_a_segment_is_scaled_to_that_of_the_first() {
+    let part = |size: &str, start: &str| {
+        let source = format!("-f lavfi -i testsrc2=s={size}:r=30:d=0.5 {H264}");
+        make(&format!("{source} -output_ts_offset {start}"), "part.ts")
+    };
+    let whole = [
+        part("320x180", "1"),
+        part("480x360", "1.5"),
+        part("241x135", "2"),
+    ]
+    .concat();
+    let (rendition, bytes) = one(profile(), &whole);
+    assert_eq!(
+        (rendition.width, rendition.height, rendition.frames),
+        (160, 90, 45)
+    );
+    let sizes = OnDisk::new(&bytes, "out.ts").video("width,height");
+    assert_eq!(sizes, ["160", "90"]);
+}
+
+#[test]
 fn a_truncated_segment_gives_what_a_decoder_finds_in_it() {
     let whole = &segments()[1];
     let cut = &whole[..whole.len() * 2 / 3 + 77];

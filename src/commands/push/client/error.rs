@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use protocol::address::Address;
 use protocol::texts;
 
+use super::super::pay::PayError;
 use super::super::transport::TransportError;
 
 /// What can go wrong between a gateway and an orchestrator.
@@ -38,6 +40,12 @@ pub enum ClientError {
     /// An answer that makes no sense.
     #[error("unusable answer: {0}")]
     Answer(String),
+    /// The orchestrator's quote is not paid.
+    #[error(transparent)]
+    Pay(#[from] PayError),
+    /// The result is not signed by who should have made it.
+    #[error("PM Check Failed: the renditions are not signed by {0}")]
+    Signature(Address),
     /// A rendition could not be fetched.
     #[error("{url}: {reason}")]
     Download {

@@ -17,11 +17,14 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::super::admission::Admitted;
+use super::super::paid::Bought;
 
 /// A segment whose hash was right and whose work is under way, or failed to begin.
 pub(super) struct Pending {
     /// Whose it is.
     pub admitted: Admitted,
+    /// What it is charged to; `None` off-chain.
+    pub bought: Option<Bought>,
     /// Where the outcome comes from.
     pub outcome: Result<oneshot::Receiver<SegmentAnswer>, SegmentFailure>,
     /// When the last byte had come.
@@ -33,7 +36,9 @@ pub(super) struct Pending {
 impl Pending {
     /// The head now, the body later; neither type nor length, as in the reference.
     pub fn response(self) -> Response {
-        let result = async move { Ok::<_, Infallible>(self.result().await) };
+        // Work that is paid for is charged also when the client has left.
+        let result = tokio::spawn(self.result());
+        let result = async move { Ok::<_, Infallible>(result.await.unwrap_or_default()) };
         Response::new(Body::from_stream(stream::once(result)))
     }
 
@@ -44,14 +49,26 @@ impl Pending {
                 .unwrap_or_else(|_| Err(SegmentFailure::lost("the session died"))),
             Err(failure) => Err(failure),
         };
-        let (seq, info) = (self.admitted.credentials.seq, Some(self.admitted.info()));
+        let seq = self.admitted.credentials.seq;
+        let info = match &self.bought {
+            Some(bought) => bought.info(&self.admitted),
+            None => Some(self.admitted.info()),
+        };
         let message = match outcome {
             Ok(transcoded) => {
                 let codec = Duration::from_micros(transcoded.stats.after_input_us);
                 self.metrics
                     .video
                     .node_overhead(self.complete.elapsed().saturating_sub(codec));
-                result::success(seq, segments(&self.admitted, &transcoded), Vec::new(), info)
+                let segments = segments(&self.admitted, &transcoded);
+                let sig = match self.bought {
+                    Some(bought) => {
+                        let pixels = transcoded.pixels.iter().sum();
+                        bought.settle(pixels, transcoded.contents).await
+                    }
+                    None => Vec::new(),
+                };
+                result::success(seq, segments, sig, info)
             }
             Err(failure) => result::failure(seq, failure.text, info),
         };

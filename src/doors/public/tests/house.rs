@@ -61,6 +61,7 @@ pub fn context(
     let slots = Slots::new(max_sessions, Arc::clone(&metrics));
     let cell = AddrCell::default();
     let identity = Identity {
+        address: protocol::address::Address::ZERO,
         service_uri: SERVICE.into(),
         nodes: vec![],
         capabilities: Capabilities::tested([Capability::H264], "0.9.1"),
@@ -68,6 +69,8 @@ pub fn context(
     let broadcast: Broadcast = Arc::new(ArcSwap::from_pointee(Snapshot::new(identity)));
     let context = PublicContext {
         network: Network::OffChain,
+        paid: None,
+        webhook: None,
         tokens: TokenKey::new([7; 32]),
         broadcast,
         sessions: Sessions::new(Arc::clone(&cell), slots, Arc::clone(&metrics)),

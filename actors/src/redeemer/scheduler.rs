@@ -1,0 +1,847 @@
+//! The looks: load, follow, settle, expire, choose, send. Each step leaves the ledger in a state that the next process
+//! could go on from.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use chain::revert::{RedemptionRevert, Revert};
+use chain::transactions::{Mined, Outcome, Pending, Progress, Purpose, Request};
+use chain::{Hash as ChainHash, calls};
+use ledger::ticket::Deferral;
+use ledger::{LedgerError, State, Step, StoredTicket, TicketFilter, TicketState};
+use protocol::address::Address;
+use protocol::money::U256;
+use protocol::signature::Hash;
+use telemetry::metrics::label::{self, RedemptionEnd};
+use tokio::time::Instant;
+
+use super::figures::Figures;
+use super::policy::{Life, Purse, Verdict, judge};
+use super::queue::{Phase, Queue};
+use super::{Order, RedeemerNews, RedeemerOptions, RedeemerParts, Reply, small};
+use crate::duty::{Bell, Duty};
+use crate::facts::Rounds;
+
+/// Time without news after which it looks all the same.
+const IDLE: Duration = Duration::from_secs(30);
+/// Pause after a look that the chain or the database cut short.
+const RETRY: Duration = Duration::from_secs(5);
+/// Tickets read from the database at a time.
+const PAGE: u32 = 500;
+/// Tickets newly put off, and senders read, in one look.
+const BULK: usize = 256;
+/// Longest pause of a ticket that keeps failing, L1 blocks: about 13 minutes.
+const LONGEST_PAUSE: u64 = 64;
+
+/// A redemption under way.
+pub(super) struct Flight {
+    pending: Pending,
+    sender: Address,
+    face: U256,
+}
+
+/// A ticket that the contract has as used, not by a transaction of ours that is known to be mined.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Search {
+    /// Newest block when that was first seen.
+    pub since: u64,
+    /// Looks since.
+    pub looks: u32,
+}
+
+/// Why a look ends before its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    /// The chain did not answer.
+    #[error(transparent)]
+    Chain(#[from] chain::Error),
+    /// The database refused.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The transaction queue refused.
+    #[error(transparent)]
+    Transactions(#[from] chain::transactions::TransactionError),
+}
+
+/// See the module.
+pub struct Redeemer {
+    pub(super) options: RedeemerOptions,
+    pub(super) parts: RedeemerParts,
+    pub(super) queue: Queue,
+    pub(super) flights: HashMap<Hash, Flight>,
+    pub(super) figures: Figures,
+    /// Place of the last ticket read.
+    last_seq: i64,
+    /// Newest block whose events are known.
+    pub(super) head: u64,
+    /// Sent tickets without a transaction in sight, to be looked into.
+    pub(super) lost: BTreeSet<Hash>,
+    /// Since when such a ticket is said to be used.
+    pub(super) searches: HashMap<Hash, Search>,
+    /// In which transaction somebody else redeemed a ticket.
+    pub(super) seen_in: HashMap<Hash, ChainHash>,
+    /// Mined tickets whose receipt must be read again.
+    pub(super) doubted: BTreeSet<Hash>,
+    /// Tickets that somebody is said to have redeemed, and in which transaction.
+    pub(super) rumours: Vec<(Hash, ChainHash)>,
+    orders: Vec<(Order, Reply)>,
+    /// Funds as read at an L1 block.
+    purses: HashMap<Address, Purse>,
+    purses_at: u64,
+    /// L1 block up to which waiting tickets were released.
+    released: u64,
+    /// Round for which tickets were expired, and rounds of a ticket's life.
+    pub(super) expired: Option<u64>,
+    pub(super) validity: u64,
+    pub(super) held: bool,
+    started: bool,
+}
+
+impl Redeemer {
+    /// Takes up what the database has at its first look.
+    pub fn new(options: RedeemerOptions, parts: RedeemerParts) -> Self {
+        Self {
+            queue: Queue::new(options.capacity),
+            options,
+            parts,
+            flights: HashMap::new(),
+            figures: Figures::default(),
+            last_seq: 0,
+            head: 0,
+            lost: BTreeSet::new(),
+            searches: HashMap::new(),
+            seen_in: HashMap::new(),
+            doubted: BTreeSet::new(),
+            rumours: Vec::new(),
+            orders: Vec::new(),
+            purses: HashMap::new(),
+            purses_at: 0,
+            released: 0,
+            expired: None,
+            validity: 0,
+            held: false,
+            started: false,
+        }
+    }
+
+    /// Moves a ticket, here and in the ledger. A step that its state does not allow leaves it as the ledger has it.
+    pub(super) async fn step(&mut self, ticket: Hash, step: Step) -> Result<StoredTicket, Trouble> {
+        let kind = step.kind();
+        let moved = match self.parts.ledger.step_ticket(ticket, step).await {
+            Err(LedgerError::IllegalStep(illegal)) => {
+                tracing::debug!(%illegal, ?kind, ticket = %ledger::hash_text(&ticket), "step not taken");
+                self.parts.ledger.ticket(ticket).await?
+            }
+            other => other?,
+        };
+        self.queue.put(&moved);
+        self.figures.changed();
+        Ok(moved)
+    }
+
+    /// Puts a ticket off. Written only when the reason is another one, or there is a block to wait for.
+    pub(super) async fn defer(
+        &mut self,
+        ticket: Hash,
+        reason: Deferral,
+        detail: String,
+        until_block: u64,
+    ) -> Result<(), Trouble> {
+        if until_block == 0 && self.is_deferred(&ticket, reason) {
+            return Ok(());
+        }
+        self.figures.last_deferral = Some(format!("{}: {detail}", reason.as_str()));
+        self.parts.metrics.deferred(deferral_label(reason));
+        let step = Step::Defer {
+            reason,
+            detail,
+            until_block,
+        };
+        self.step(ticket, step).await?;
+        Ok(())
+    }
+
+    fn is_deferred(&self, ticket: &Hash, reason: Deferral) -> bool {
+        let phase = self.queue.get(ticket).map(|entry| entry.phase);
+        matches!(phase, Some(Phase::Deferred(old, _)) if old == reason)
+    }
+
+    /// Puts a ticket off after a failure of its own, longer each time.
+    async fn back_off(
+        &mut self,
+        ticket: Hash,
+        reason: Deferral,
+        detail: String,
+    ) -> Result<(), Trouble> {
+        let l1_block = self.parts.rounds.load().l1_block;
+        let failures = match self.queue.get_mut(&ticket) {
+            Some(entry) => {
+                entry.failures += 1;
+                entry.failures
+            }
+            None => 1,
+        };
+        let pause = 2u64.saturating_pow(failures - 1).min(LONGEST_PAUSE);
+        self.defer(ticket, reason, detail, l1_block + pause).await
+    }
+
+    // ---- load ----
+
+    /// Reads tickets that are not known yet.
+    async fn load(&mut self) -> Result<(), Trouble> {
+        if self.queue.wants_more() {
+            self.last_seq = 0;
+        }
+        loop {
+            let filter = TicketFilter {
+                limit: PAGE,
+                ..TicketFilter::unfinished().after(self.last_seq)
+            };
+            let page = self.parts.ledger.tickets(filter).await?;
+            for problem in &page.unreadable {
+                tracing::error!("a ticket of the database cannot be read: {problem}");
+            }
+            for ticket in &page.tickets {
+                self.last_seq = self.last_seq.max(ticket.seq);
+                self.queue.put(ticket);
+                self.figures.changed();
+            }
+            match page.next {
+                Some(next) => self.last_seq = self.last_seq.max(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Joins transactions of the last run, and looks into tickets whose transaction the queue does not have.
+    async fn resume(&mut self) -> Result<(), Trouble> {
+        let status = self.parts.transactions.status().await?;
+        for ticket in self.queue.hashes(|phase| *phase == Phase::Submitted) {
+            let purpose = Purpose::Redeem(ChainHash(ticket));
+            if status.transactions.iter().any(|t| t.purpose == purpose) {
+                self.launch(ticket).await?;
+            } else {
+                self.lost.insert(ticket);
+            }
+        }
+        self.doubted
+            .extend(self.queue.hashes(|phase| matches!(phase, Phase::Mined(_))));
+        Ok(())
+    }
+
+    // ---- follow ----
+
+    /// Takes what became of transactions under way.
+    async fn follow(&mut self) -> Result<(), Trouble> {
+        let done: Vec<_> = self
+            .flights
+            .iter()
+            .filter_map(|(ticket, flight)| match flight.pending.now() {
+                Progress::Done(outcome) => Some((*ticket, outcome)),
+                _ => None,
+            })
+            .collect();
+        for (ticket, outcome) in done {
+            self.land(ticket, outcome).await?;
+            // only now: what could not be stored is taken again at the next look
+            if let Some(flight) = self.flights.remove(&ticket) {
+                self.show_pending(flight.sender);
+                if let Some(senders) = &self.parts.senders {
+                    senders.refresh(flight.sender).await;
+                }
+            }
+        }
+        let sent: Vec<_> = self
+            .flights
+            .iter()
+            .filter(|(_, flight)| matches!(flight.pending.now(), Progress::Sent { .. }))
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        for ticket in sent {
+            let known = self.queue.get(&ticket).map(|entry| entry.phase);
+            if known.is_some_and(|phase| phase != Phase::Submitted) {
+                let stored = self.parts.ledger.ticket(ticket).await?;
+                self.queue.put(&stored);
+                self.figures.changed();
+            }
+        }
+        Ok(())
+    }
+
+    async fn land(&mut self, ticket: Hash, outcome: Outcome) -> Result<(), Trouble> {
+        if let Some(flight) = self.flights.get(&ticket) {
+            self.purses.remove(&flight.sender);
+        }
+        match outcome {
+            Outcome::Mined(mined) => {
+                self.spent(mined.cost());
+                self.book(ticket, &mined).await
+            }
+            Outcome::Reverted(mined, revert) => {
+                self.spent(mined.cost());
+                self.parts.metrics.failed();
+                self.parts.metrics.ended(RedemptionEnd::Reverted);
+                tracing::error!(ticket = %ledger::hash_text(&ticket), tx = %mined.hash, reason = %revert, "Error redeeming err=\"transaction failed txHash={}\"", mined.hash);
+                let step = Step::Revert {
+                    tx: mined.hash.0,
+                    reason: revert.to_string(),
+                };
+                self.step(ticket, step).await?;
+                Ok(())
+            }
+            Outcome::Refused(revert) => self.refused(ticket, &revert).await,
+            Outcome::Expired => {
+                let note = "it could not be sent in time";
+                let stored = self.parts.ledger.ticket(ticket).await?;
+                self.queue.put(&stored);
+                self.back_off(ticket, Deferral::Chain, note.into()).await
+            }
+            Outcome::Cancelled(mined) => {
+                if let Some(mined) = mined {
+                    self.spent(mined.cost());
+                }
+                self.step(ticket, Step::Drop).await?;
+                Ok(())
+            }
+            Outcome::Unknown { .. } => {
+                self.lost.insert(ticket);
+                Ok(())
+            }
+        }
+    }
+
+    /// A receipt with success: the money that really came.
+    pub(super) async fn book(&mut self, ticket: Hash, mined: &Mined) -> Result<(), Trouble> {
+        let broker = crate::round_tracker::broker(&*self.parts.client);
+        let step = Step::Mine {
+            tx: mined.hash.0,
+            block: mined.block,
+            paid: mined.paid(broker),
+            cost: mined.cost(),
+        };
+        self.step(ticket, step).await?;
+        self.searches.remove(&ticket);
+        Ok(())
+    }
+
+    /// Tells the sender's float what is in flight.
+    fn show_pending(&self, sender: Address) {
+        if let Some(senders) = &self.parts.senders {
+            let own = self.flights.values().filter(|f| f.sender == sender);
+            let sum = own.fold(U256::zero(), |sum, f| sum.saturating_add(f.face));
+            senders.set_pending(sender, sum);
+        }
+    }
+
+    fn spent(&self, wei: U256) {
+        self.parts.metrics.cost(small(wei));
+    }
+
+    /// The simulation was refused, so nothing was sent.
+    async fn refused(&mut self, ticket: Hash, revert: &Revert) -> Result<(), Trouble> {
+        use RedemptionRevert as Why;
+        // a transaction that was taken back may have left its mark
+        let stored = self.parts.ledger.ticket(ticket).await?;
+        self.queue.put(&stored);
+        let detail = revert.to_string();
+        match Why::classify(revert) {
+            Why::Used => {
+                self.lost.insert(ticket);
+                Ok(())
+            }
+            Why::Expired => {
+                // the round decides, and it is read from the chain
+                self.expired = None;
+                self.back_off(ticket, Deferral::Simulation, detail).await
+            }
+            Why::RoundNotInitialized => {
+                self.defer(ticket, Deferral::RoundNotInitialized, detail, 0)
+                    .await
+            }
+            Why::Funds | Why::SenderUnlocked => {
+                self.back_off(ticket, Deferral::SenderFunds, detail).await
+            }
+            Why::Invalid => {
+                self.parts.metrics.failed();
+                tracing::error!(ticket = %ledger::hash_text(&ticket), reason = %detail, "the contract refuses this ticket");
+                let reason = match detail.contains("does not have a block hash") {
+                    true => Deferral::RoundHash,
+                    false => Deferral::Simulation,
+                };
+                // nothing but another round could change its mind
+                let rounds = self.parts.rounds.get();
+                let until = rounds.l1_block + rounds.blocks_left().max(LONGEST_PAUSE);
+                self.defer(ticket, reason, detail, until).await
+            }
+            Why::Paused | Why::RecipientInactive | Why::Unknown => {
+                self.parts.metrics.failed();
+                tracing::warn!(ticket = %ledger::hash_text(&ticket), reason = %detail, "Error redeeming err={detail:?}");
+                self.back_off(ticket, Deferral::Simulation, detail).await
+            }
+        }
+    }
+
+    // ---- time ----
+
+    /// What time does to tickets: parameters end, rounds end.
+    async fn age(&mut self, rounds: &Rounds) -> Result<(), Trouble> {
+        if rounds.l1_block > self.released {
+            self.parts.ledger.release_tickets(rounds.l1_block).await?;
+            for entry in self.queue.iter_mut() {
+                if matches!(entry.phase, Phase::Waiting(until) if until <= rounds.l1_block) {
+                    entry.phase = Phase::Ready;
+                    self.figures.changed();
+                }
+            }
+            self.released = rounds.l1_block;
+        }
+        if self.expired != Some(rounds.current) {
+            self.expire().await?;
+        }
+        self.alarm(rounds);
+        Ok(())
+    }
+
+    /// Ends what the contract takes no more, by the chain's own word.
+    async fn expire(&mut self) -> Result<(), Trouble> {
+        self.validity = self.parts.client.ticket_validity_period().await?;
+        let current = self.parts.client.rounds().await?.value.current;
+        if !self.last_question(current).await? {
+            return Ok(());
+        }
+        let gone = self
+            .parts
+            .ledger
+            .expire_tickets(current, self.validity)
+            .await?;
+        for ticket in gone {
+            if let Some(entry) = self.queue.get(&ticket) {
+                tracing::error!(ticket = %ledger::hash_text(&ticket), sender = %entry.sender, face_value = %entry.face, "a winning ticket expired unpaid");
+            }
+            self.queue.remove(&ticket);
+            self.lost.remove(&ticket);
+            self.parts.metrics.ended(RedemptionEnd::Expired);
+            self.figures.changed();
+        }
+        self.expired = Some(current);
+        Ok(())
+    }
+
+    /// Asks whether tickets that are about to expire were redeemed after all; `false` while that is not settled.
+    async fn last_question(&mut self, current: u64) -> Result<bool, Trouble> {
+        let validity = self.validity;
+        let dying: Vec<ChainHash> = self
+            .queue
+            .iter()
+            .take_while(|entry| entry.creation_round.saturating_add(validity) <= current)
+            .filter(|entry| !matches!(entry.phase, Phase::Submitted | Phase::Mined(_)))
+            .map(|entry| ChainHash(entry.hash))
+            .collect();
+        let mut settled = true;
+        for some in dying.chunks(BULK) {
+            let used = self.parts.client.used_tickets(some).await?;
+            for (ticket, _) in some.iter().zip(used).filter(|(_, used)| *used) {
+                settled &= self.search(ticket.0).await?;
+            }
+        }
+        Ok(settled)
+    }
+
+    fn alarm(&mut self, rounds: &Rounds) {
+        let validity = self.validity;
+        for entry in self.queue.iter_mut() {
+            let life = Life {
+                creation_round: entry.creation_round,
+                validity,
+            };
+            // in order of rounds: the rest has time
+            if life.last_round() > rounds.current {
+                break;
+            }
+            if !entry.alarmed && entry.phase != Phase::Held {
+                entry.alarmed = true;
+                tracing::warn!(ticket = %ledger::hash_text(&entry.hash), sender = %entry.sender, face_value = %entry.face, phase = ?entry.phase, "a winning ticket is in its last round");
+            }
+        }
+    }
+
+    // ---- choose ----
+
+    /// Tickets to look at now, the most urgent first.
+    fn open(&self, rounds: &Rounds) -> Vec<(Hash, Address, U256, u64)> {
+        self.queue
+            .iter()
+            .filter(|entry| entry.is_open(rounds.l1_block))
+            .filter(|entry| !self.flights.contains_key(&entry.hash))
+            .filter(|entry| !self.lost.contains(&entry.hash))
+            .map(|entry| (entry.hash, entry.sender, entry.face, entry.creation_round))
+            .collect()
+    }
+
+    /// Puts off tickets for a reason that all of them share.
+    async fn defer_all(
+        &mut self,
+        rounds: &Rounds,
+        reason: Deferral,
+        detail: &str,
+    ) -> Result<(), Trouble> {
+        let same = |phase: &Phase| matches!(phase, Phase::Deferred(old, _) if *old == reason);
+        let all: Vec<Hash> = self
+            .queue
+            .iter()
+            .filter(|entry| entry.is_open(rounds.l1_block) && !same(&entry.phase))
+            .filter(|entry| !self.flights.contains_key(&entry.hash))
+            .take(BULK)
+            .map(|entry| entry.hash)
+            .collect();
+        for ticket in all {
+            self.defer(ticket, reason, detail.to_owned(), 0).await?;
+        }
+        Ok(())
+    }
+
+    /// Chooses and sends.
+    async fn choose(&mut self, rounds: &Rounds) -> Result<(), Trouble> {
+        if self.held || self.flights.len() >= self.options.max_in_flight {
+            return Ok(());
+        }
+        let open = self.open(rounds);
+        if open.is_empty() {
+            return Ok(());
+        }
+        if !rounds.initialized {
+            let detail = format!("round {} is not initialised", rounds.current);
+            return self
+                .defer_all(rounds, Deferral::RoundNotInitialized, &detail)
+                .await;
+        }
+        let price = self.gas_price().await?;
+        if let Some(most) = self.options.policy.max_gas_price
+            && price > U256::from(most)
+        {
+            let detail = format!(
+                "current gas price exceeds maximum gas price max={} GWei current={} GWei",
+                chain::fees::gwei(most),
+                chain::fees::gwei(small(price))
+            );
+            return self.defer_all(rounds, Deferral::GasPrice, &detail).await;
+        }
+        let gas = self.gas().await?;
+        let cost = price.saturating_mul(gas.into());
+        let account = self.parts.transactions.account();
+        let own = self.parts.client.balances(account).await?.eth;
+        let afoot = cost.saturating_mul(self.flights.len().into());
+        if own < afoot.saturating_add(cost) {
+            let detail = format!("account {account} has {own} wei, a transaction costs {cost} wei");
+            return self.defer_all(rounds, Deferral::OwnFunds, &detail).await;
+        }
+        self.read_purses(rounds, &open).await?;
+        self.send(rounds, open, cost, own - afoot).await
+    }
+
+    async fn send(
+        &mut self,
+        rounds: &Rounds,
+        open: Vec<(Hash, Address, U256, u64)>,
+        cost: U256,
+        mut own: U256,
+    ) -> Result<(), Trouble> {
+        let mut left = self.purses.clone();
+        for flight in self.flights.values() {
+            if let Some(purse) = left.get_mut(&flight.sender) {
+                purse.take(flight.face);
+            }
+        }
+        let mut deferred = 0;
+        for (ticket, sender, face, creation_round) in open {
+            if self.flights.len() >= self.options.max_in_flight || own < cost {
+                return Ok(());
+            }
+            let (Some(all), Some(rest)) = (self.purses.get(&sender), left.get_mut(&sender)) else {
+                continue;
+            };
+            let life = Life {
+                creation_round,
+                validity: self.validity,
+            };
+            let policy = &self.options.policy;
+            let urgent = policy.is_urgent(life, rounds);
+            match judge(policy, face, cost, all, rest, urgent) {
+                Verdict::Redeem(_) => {
+                    rest.take(face);
+                    own -= cost;
+                    self.launch(ticket).await?;
+                }
+                Verdict::Defer(reason, pays) if !self.is_deferred(&ticket, reason) => {
+                    if deferred < BULK {
+                        deferred += 1;
+                        let detail = format!("pays {pays} of {face} wei and costs {cost} wei");
+                        self.defer(ticket, reason, detail, 0).await?;
+                    }
+                }
+                Verdict::Defer(..) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn gas_price(&self) -> Result<U256, Trouble> {
+        let known = self.parts.gas.load();
+        if !known.last.is_zero() && !known.stale {
+            return Ok(known.last);
+        }
+        drop(known);
+        Ok(self.parts.client.gas_price().await?)
+    }
+
+    /// Gas of a redemption, by own receipts where there are some.
+    async fn gas(&self) -> Result<u64, Trouble> {
+        let learned = self
+            .parts
+            .transactions
+            .expected_gas(calls::REDEEM_SELECTOR)
+            .await?;
+        let gas = learned.unwrap_or(self.options.redeem_gas);
+        self.parts.metrics.set_gas(gas);
+        Ok(gas)
+    }
+
+    /// Reads what the senders of these tickets have, as far as it is not known at this L1 block.
+    async fn read_purses(
+        &mut self,
+        rounds: &Rounds,
+        open: &[(Hash, Address, U256, u64)],
+    ) -> Result<(), Trouble> {
+        if self.purses_at != rounds.l1_block {
+            self.purses.clear();
+            self.purses_at = rounds.l1_block;
+        }
+        let mut unknown = Vec::new();
+        for (_, sender, ..) in open {
+            if self.purses.contains_key(sender) || unknown.contains(sender) {
+                continue;
+            }
+            if unknown.len() == BULK {
+                // the rest in the next look
+                self.parts.bell.ring();
+                break;
+            }
+            unknown.push(*sender);
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let read = self
+            .parts
+            .client
+            .sender_infos(&unknown, self.options.recipient)
+            .await?;
+        for info in read.value {
+            let purse = Purse {
+                deposit: info.deposit,
+                claimable: info.claimable,
+            };
+            self.purses.insert(info.sender, purse);
+        }
+        Ok(())
+    }
+
+    /// Hands a ticket to the transaction queue, or joins what is there.
+    pub(super) async fn launch(&mut self, ticket: Hash) -> Result<(), Trouble> {
+        let stored = self.parts.ledger.ticket(ticket).await?;
+        let may_go = matches!(
+            stored.state,
+            TicketState::Ready | TicketState::Deferred { .. } | TicketState::Submitted { .. }
+        );
+        self.queue.put(&stored);
+        if !may_go {
+            return Ok(());
+        }
+        let contracts = self.parts.client.contracts();
+        let write = calls::redeem_winning_ticket(&contracts, &stored.winner)?;
+        let patience = u64::try_from(self.options.patience.as_millis()).unwrap_or(u64::MAX);
+        let request = Request {
+            valid_until_ms: Some((self.parts.now_ms)().saturating_add(patience)),
+            ..Request::new(Purpose::Redeem(ChainHash(ticket)), write)
+        };
+        let pending = self.parts.transactions.submit(request).await?;
+        self.parts.metrics.attempted();
+        wake_on_change(pending.clone(), self.parts.bell.clone());
+        self.flights.insert(
+            ticket,
+            Flight {
+                pending,
+                sender: stored.winner.ticket.sender,
+                face: stored.winner.ticket.face_value,
+            },
+        );
+        self.show_pending(stored.winner.ticket.sender);
+        Ok(())
+    }
+
+    // ---- orders ----
+
+    async fn obey(&mut self) {
+        for (order, reply) in std::mem::take(&mut self.orders) {
+            let answer = match order {
+                Order::Hold { ticket, note } => self.hold(ticket, note).await.map(Some),
+                Order::Retry { ticket } => self.retry(ticket).await.map(Some),
+                Order::HoldAll(held) => {
+                    tracing::warn!(held, "the operator holds redemption");
+                    self.held = held;
+                    self.figures.changed();
+                    Ok(None)
+                }
+            };
+            // who asked may have gone
+            drop(reply.send(answer));
+        }
+    }
+
+    async fn hold(&mut self, ticket: Hash, note: String) -> Result<StoredTicket, LedgerError> {
+        let stored = self
+            .parts
+            .ledger
+            .step_ticket(ticket, Step::Hold { note })
+            .await?;
+        self.queue.put(&stored);
+        self.figures.changed();
+        if self.flights.contains_key(&ticket) {
+            // it was handed over and not sent, or it could not be held
+            let purpose = Purpose::Redeem(ChainHash(ticket));
+            if let Err(error) = self.parts.transactions.cancel(purpose).await {
+                tracing::warn!(%error, "the transaction of a held ticket is not cancelled");
+            }
+        }
+        Ok(stored)
+    }
+
+    async fn retry(&mut self, ticket: Hash) -> Result<StoredTicket, LedgerError> {
+        let stored = self.parts.ledger.step_ticket(ticket, Step::Retry).await?;
+        self.queue.put(&stored);
+        if let Some(entry) = self.queue.get_mut(&ticket) {
+            entry.failures = 0;
+        }
+        // whether it waits is asked anew
+        self.released = 0;
+        self.figures.changed();
+        Ok(stored)
+    }
+
+    // ---- the look ----
+
+    async fn see(&mut self) -> Result<(), Trouble> {
+        self.load().await?;
+        let rounds = self.parts.rounds.get();
+        if !self.started {
+            self.resume().await?;
+            self.started = true;
+        }
+        self.obey().await;
+        self.follow().await?;
+        self.prove().await?;
+        if rounds.length == 0 {
+            return Ok(());
+        }
+        self.age(&rounds).await?;
+        self.choose(&rounds).await
+    }
+
+    /// Tickets that are sent or mined and not done.
+    fn is_busy(&self) -> bool {
+        !self.flights.is_empty() || !self.lost.is_empty() || !self.doubted.is_empty()
+    }
+}
+
+/// Rings at each change of a transaction.
+fn wake_on_change(mut pending: Pending, bell: Bell) {
+    tokio::spawn(async move {
+        while let Ok(progress) = pending.changed().await {
+            bell.ring();
+            if matches!(progress, Progress::Done(_)) {
+                return;
+            }
+        }
+        bell.ring();
+    });
+}
+
+impl Duty for Redeemer {
+    type News = RedeemerNews;
+
+    fn take(&mut self, news: RedeemerNews) {
+        match news {
+            RedeemerNews::Block(number) => self.head = number,
+            RedeemerNews::Funds(sender) => {
+                self.purses.remove(&sender);
+            }
+            RedeemerNews::Redeemed {
+                recipient,
+                ticket,
+                transaction,
+            } => {
+                if recipient == self.options.recipient {
+                    self.rumours.push((ticket, transaction));
+                }
+            }
+            RedeemerNews::Reorg(to) => {
+                self.purses.clear();
+                self.expired = None;
+                let undone = |phase: &Phase| matches!(phase, Phase::Mined(block) if *block > to);
+                self.doubted.extend(self.queue.hashes(undone));
+            }
+            RedeemerNews::Order(order, reply) => self.orders.push((order, reply)),
+            RedeemerNews::Other => {}
+        }
+    }
+
+    async fn look(&mut self) -> Duration {
+        let seen = self.see().await;
+        // orders are answered also while the chain is away
+        self.obey().await;
+        if let Err(trouble) = &seen {
+            tracing::warn!(error = %trouble, "redemption goes on later");
+            self.figures.last_deferral = Some(format!("chain: {trouble}"));
+            if matches!(trouble, Trouble::Chain(_)) {
+                self.parts.metrics.deferred(label::Deferral::Chain);
+            }
+        }
+        self.show(Instant::now()).await;
+        match seen {
+            Err(_) => RETRY,
+            Ok(()) if self.is_busy() => RETRY,
+            Ok(()) => IDLE,
+        }
+    }
+}
+
+pub(super) fn deferral_label(reason: Deferral) -> label::Deferral {
+    match reason {
+        Deferral::GasPrice => label::Deferral::GasPrice,
+        Deferral::Cost => label::Deferral::Cost,
+        Deferral::SenderFunds => label::Deferral::SenderFunds,
+        Deferral::RoundNotInitialized => label::Deferral::RoundNotInitialized,
+        Deferral::RoundHash => label::Deferral::RoundHash,
+        Deferral::Simulation => label::Deferral::Simulation,
+        Deferral::Chain => label::Deferral::Chain,
+        Deferral::OwnFunds => label::Deferral::OwnFunds,
+        Deferral::Order => label::Deferral::Order,
+    }
+}
+
+/// The same state in the words of the metrics.
+pub(super) fn state_label(state: State) -> label::TicketState {
+    match state {
+        State::Waiting => label::TicketState::Waiting,
+        State::Ready => label::TicketState::Ready,
+        State::Deferred => label::TicketState::Deferred,
+        State::Submitted => label::TicketState::Submitted,
+        State::Mined => label::TicketState::Mined,
+        State::Paid => label::TicketState::Paid,
+        State::Reverted => label::TicketState::Reverted,
+        State::Held => label::TicketState::Held,
+        State::Expired => label::TicketState::Expired,
+        State::UsedElsewhere => label::TicketState::UsedElsewhere,
+        State::Imported => label::TicketState::Imported,
+    }
+}

@@ -1,0 +1,174 @@
+//! The paid side of the public port: quotes for those who look for a node, payments for work, signatures under results.
+//!
+//! Absent off-chain, where nothing is paid and nothing is signed.
+
+use actors::quotes::{Purpose, QuoteError, Quotes};
+use actors::ticket_validator::{PaymentRefusal, Payments, Receipt, Reservation, Work};
+use bytes::Bytes;
+use chain::signer::Signer;
+use protocol::address::Address;
+use protocol::money::{Payment, Price, estimated_pixels};
+use protocol::pb;
+use protocol::refusal::{DiscoveryRefusal, Refusal};
+use protocol::segment::SegmentCredentials;
+use protocol::signature::{keccak256, result_hash, sign_hash};
+
+use super::admission::Admitted;
+use super::refused::Refused;
+
+/// What a door needs to be paid. Cheap to clone.
+#[derive(Clone)]
+pub struct Paid {
+    /// Signs with the account that discovery names.
+    pub signer: Signer,
+    /// Makes quotes.
+    pub quotes: Quotes,
+    /// Takes payments and charges work.
+    pub payments: Payments,
+}
+
+/// Accepted work: what it is charged to, and what goes into the answer.
+pub(super) struct Bought {
+    paid: Paid,
+    reservation: Reservation,
+    quote: Option<actors::quotes::Quote>,
+}
+
+impl Paid {
+    /// Puts price and ticket parameters for `sender` into `info`.
+    pub(super) async fn offer(
+        &self,
+        sender: Address,
+        purpose: &Purpose,
+        info: &mut pb::OrchestratorInfo,
+    ) -> Result<(), DiscoveryRefusal> {
+        let quote = self.quotes.offer(sender, purpose).await;
+        let quote = quote.map_err(|error| match &error {
+            QuoteError::Reserve(_) => DiscoveryRefusal::SenderReserve(error.to_string()),
+            _ => DiscoveryRefusal::NoQuote(error.to_string()),
+        })?;
+        quote.put_into(info);
+        Ok(())
+    }
+
+    /// Takes the payment of a segment, and the segment's work.
+    pub(super) async fn segment(
+        &self,
+        admitted: &Admitted,
+        payment: &pb::Payment,
+    ) -> Result<Bought, Refused> {
+        let credentials = &admitted.credentials;
+        let units = estimated_pixels(&credentials.profiles, credentials.duration_ms);
+        let receipt = self
+            .take(
+                &admitted.token.session_id,
+                payment,
+                credentials,
+                Some(units),
+            )
+            .await?;
+        let quote = self
+            .quotes
+            .renew(
+                protocol::payment::sender(payment),
+                &admitted.token.session_id,
+                receipt.fixed_price,
+                &Purpose::video(),
+            )
+            .await;
+        Ok(Bought {
+            paid: self.clone(),
+            reservation: receipt.reservation,
+            quote,
+        })
+    }
+
+    /// Takes a payment that opens nothing. The description of the node that goes back; `None` when no fresh quote can be
+    /// made, so that the gateway keeps what it has.
+    pub(super) async fn ahead(
+        &self,
+        admitted: &Admitted,
+        payment: &pb::Payment,
+    ) -> Result<Option<pb::OrchestratorInfo>, Refused> {
+        let credentials = &admitted.credentials;
+        let purpose = Purpose::of(&credentials.capabilities);
+        let key = credentials.stream_name();
+        let receipt = self.take(&key, payment, credentials, None).await?;
+        let sender = protocol::payment::sender(payment);
+        let quote = self
+            .quotes
+            .renew(sender, &key, receipt.fixed_price, &purpose)
+            .await;
+        Ok(quote.map(|quote| {
+            let mut info = admitted.info();
+            quote.put_into(&mut info);
+            info
+        }))
+    }
+
+    /// The node's description with a quote at the fixed price of `manifest`; `None` when it has no fixed price.
+    pub(super) async fn refresh(
+        &self,
+        sender: Address,
+        manifest: &str,
+        mut info: pb::OrchestratorInfo,
+    ) -> Result<Option<pb::OrchestratorInfo>, QuoteError> {
+        let Some(price): Option<Price> = self.payments.fixed_price(sender, manifest).await else {
+            return Ok(None);
+        };
+        let quote = self
+            .quotes
+            .at_price(sender, price, &Purpose::video())
+            .await?;
+        quote.put_into(&mut info);
+        Ok(Some(info))
+    }
+
+    async fn take(
+        &self,
+        key: &str,
+        payment: &pb::Payment,
+        credentials: &SegmentCredentials,
+        units: Option<u64>,
+    ) -> Result<Receipt, Refused> {
+        let payment = Payment::from_pb(payment).map_err(Refusal::from)?;
+        let purpose = match units {
+            Some(_) => Purpose::video(),
+            None => Purpose::of(&credentials.capabilities),
+        };
+        let work = Work {
+            purpose: &purpose,
+            stream: &credentials.stream_name(),
+            units,
+        };
+        let received = self.payments.receive(key, &payment, work).await;
+        received.map_err(|refusal| Refused::from(Refusal::from(refusal)))
+    }
+}
+
+impl Bought {
+    /// The node's description for the answer; `None` when no fresh quote could be made.
+    pub fn info(&self, admitted: &Admitted) -> Option<pb::OrchestratorInfo> {
+        self.quote.map(|quote| {
+            let mut info = admitted.info();
+            quote.put_into(&mut info);
+            info
+        })
+    }
+
+    /// Charges what was done and signs it. Work that was done is charged whether or not its answer reaches anybody.
+    pub async fn settle(self, pixels: u64, renditions: Vec<Bytes>) -> Vec<u8> {
+        if let Err(error @ PaymentRefusal::Unavailable(_)) =
+            self.paid.payments.debit(self.reservation, pixels).await
+        {
+            tracing::error!(%error, pixels, "work was done and could not be charged");
+        }
+        let signer = self.paid.signer;
+        // hashing megabytes does not belong on a thread that serves others
+        let signed = tokio::task::spawn_blocking(move || {
+            let hashes: Vec<_> = renditions.iter().map(keccak256).collect();
+            sign_hash(signer.key(), &result_hash(&hashes)).to_vec()
+        });
+        signed.await.unwrap_or_default()
+    }
+}

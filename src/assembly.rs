@@ -175,7 +175,11 @@ impl Node {
         ))));
         let actors = ActorSystem::start(ActorSetup {
             launcher: launcher(&settings, &data_dir).await?,
-            devices: works.then(|| devices(&settings)).unwrap_or_default(),
+            devices: if works {
+                devices(&settings)
+            } else {
+                Vec::new()
+            },
             slots: Arc::clone(&slots),
             store: store.clone(),
             broadcast: Arc::clone(&broadcast),

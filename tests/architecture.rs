@@ -50,10 +50,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["orchestrion-protocol", "orchestrion-telemetry"],
     ),
     (
+        "orchestrion-ledger",
+        &["orchestrion-protocol", "orchestrion-telemetry"],
+    ),
+    (
         "orchestrion-actors",
         &[
+            "orchestrion-chain",
             "orchestrion-config",
             "orchestrion-host",
+            "orchestrion-ledger",
             "orchestrion-protocol",
             "orchestrion-telemetry",
         ],
@@ -62,9 +68,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
         DAEMON,
         &[
             "orchestrion-actors",
+            "orchestrion-chain",
             "orchestrion-config",
             "orchestrion-containers",
             "orchestrion-host",
+            "orchestrion-ledger",
             "orchestrion-protocol",
             "orchestrion-telemetry",
         ],

@@ -201,8 +201,8 @@ impl Quotes {
         self.make(sender, None, purpose).await
     }
 
-    /// A quote for a session: at its fixed price if it has one. When no fresh one can be made the last one is repeated
-    /// while its parameters live; `None` = leave price and parameters out, and the gateway keeps what it has.
+    /// A quote for a session: at its fixed price if it has one. When no fresh one can be made the terms of the last one are
+    /// repeated, sealed anew, while its parameters live; `None` = leave price and parameters out, and the gateway keeps what it has.
     pub async fn renew(
         &self,
         sender: Address,
@@ -222,7 +222,8 @@ impl Quotes {
                 // a gateway calls parameters expired one block early
                 let lives = |quote: &Quote| quote.params.expiration_block > l1_block + 1;
                 let same_price = |quote: &Quote| fixed.is_none_or(|fixed| fixed == quote.price);
-                self.last.get(&place).filter(lives).filter(same_price)
+                let last = self.last.get(&place).filter(lives).filter(same_price)?;
+                Some(self.sealed_anew(sender, purpose, last))
             }
         }
     }
@@ -331,6 +332,23 @@ impl Quotes {
             price,
             params: setup.secret.load().seal(&binding, params),
         })
+    }
+
+    /// The same terms under a fresh seed: a gateway that gets one set of parameters twice drops it and can pay no more.
+    fn sealed_anew(&self, sender: Address, purpose: &Purpose, quote: Quote) -> Quote {
+        let binding = Binding {
+            sender,
+            price: quote.price,
+            session: purpose.as_bytes(),
+        };
+        let params = TicketParams {
+            seed: U256::from_big_endian(&(self.setup.random)()),
+            ..quote.params
+        };
+        Quote {
+            price: quote.price,
+            params: self.setup.secret.load().seal(&binding, params),
+        }
     }
 
     /// Price before the surcharge, and whether one is added: the webhook's stands as it is.

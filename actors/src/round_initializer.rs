@@ -195,7 +195,9 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let ledger = ledger(&dir);
             let chain = FakeChain::new(20);
-            chain.set(|world| drop(world.balances.insert(account(), U256::exp10(18))));
+            chain.set(|world| {
+                world.balances.insert(account(), U256::exp10(18));
+            });
             let options = Options {
                 confirmations: 1,
                 ..Options::default()

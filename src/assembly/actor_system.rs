@@ -146,11 +146,18 @@ async fn publish(cell: &AddrCell<CapabilityBroadcaster>, tested: Vec<Capability>
     }
 }
 
+/// Most children of the supervisor.
+const SUPERVISED: usize = 64;
+
 fn assemble(setup: ActorSetup) -> ActorSystem {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let arbiters = Arbiters::start(cores.saturating_sub(1));
     let (tell_fatal, fatal) = watch::channel(None);
-    let supervisor = Supervisor::new(tell_fatal, Arc::clone(&setup.metrics)).start();
+    let supervisor = Supervisor::create(|context| {
+        // Every child is announced before the supervisor first runs; the default of 16 would lose some.
+        context.set_mailbox_capacity(SUPERVISED);
+        Supervisor::new(tell_fatal, Arc::clone(&setup.metrics))
+    });
 
     let registry_cell = AddrCell::default();
     let workers = Workers::new(Arc::clone(&registry_cell), Arc::clone(&setup.metrics));
@@ -162,8 +169,9 @@ fn assemble(setup: ActorSetup) -> ActorSystem {
     );
 
     let supervise = |name, factory| {
-        // The mailbox of an actor that has just started is empty.
-        let _ = supervisor.try_send(Supervise { name, factory });
+        if let Err(error) = supervisor.try_send(Supervise { name, factory }) {
+            tracing::error!(name, %error, "an actor cannot be supervised and is not started");
+        }
     };
     supervise(
         "worker_registry",

@@ -41,7 +41,7 @@ async fn push(
     let mut command = program(&[
         "push",
         "-tiny",
-        "-fast",
+        "-live=false",
         "-json",
         "-verify=false",
         "-ladder",
@@ -65,8 +65,21 @@ async fn push(
     (output.status.code(), report, said)
 }
 
-/// What a node on a chain must be told.
-const ROLES: [&str; 2] = ["-orchestrator", "-transcoder"];
+/// Lets L1 go on until no ticket in the node's database is without its end. With so many tickets some have won.
+async fn await_the_end_of_all(world: &World, node: &Node) {
+    node.until("the end of all tickets", async || {
+        world.tick().await;
+        let (_, sums) = node.get("/api/v1/tickets/sums").await;
+        let sums: Value = serde_json::from_str(&sums).expect("sums");
+        let states = sums["states"].as_array().expect("states");
+        let open = |sum: &Value| sum["state"] != "paid" && sum["count"] != 0;
+        (!states.iter().any(open)).then_some(())
+    })
+    .await;
+}
+
+/// Nothing but redemptions is sent with the node's key.
+const WITHOUT_REWARD: [&str; 1] = ["-reward=false"];
 
 /// Bounds that the stakes of these tests fit in.
 const GENEROUS: [&str; 4] = [
@@ -79,7 +92,7 @@ const GENEROUS: [&str; 4] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn two_accounts_pay_and_their_books_are_those_of_the_node_and_of_the_chain() {
     let world = World::new(QUARTER_WINS).await;
-    let mut node = world.node(&ROLES).await;
+    let mut node = world.node(&WITHOUT_REWARD).await;
     let (keys, accounts) = gateways(&world, 2).await;
     let both = format!("{},{}", accounts[0], accounts[1]);
     let own = [
@@ -109,9 +122,7 @@ async fn two_accounts_pay_and_their_books_are_those_of_the_node_and_of_the_chain
     }
 
     world.expire_params().await;
-    // with so many tickets one has won
-    world.await_redeemed(&node, 1).await;
-    world.settle(&node).await;
+    await_the_end_of_all(&world, &node).await;
     let mut spent = U256::zero();
     for account in &accounts {
         spent += ether(10) - world.chain.sender_info(h160(*account)).await.deposit;
@@ -133,7 +144,7 @@ async fn two_accounts_pay_and_their_books_are_those_of_the_node_and_of_the_chain
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quote_that_no_gateway_takes_is_told_in_its_words() {
     let world = World::new(QUARTER_WINS).await;
-    let node = world.node(&ROLES).await;
+    let node = world.node(&WITHOUT_REWARD).await;
     let (keys, accounts) = gateways(&world, 1).await;
     world
         .chain
@@ -164,6 +175,43 @@ async fn a_quote_that_no_gateway_takes_is_told_in_its_words() {
         let (code, _, said) = push(&world, &node, &keys, options).await;
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains(text), "{text}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_goes_on_under_a_fresh_quote_when_its_parameters_end() {
+    let world = World::new(QUARTER_WINS).await;
+    let node = world.node(&WITHOUT_REWARD).await;
+    let (keys, _) = gateways(&world, 1).await;
+    let own = [
+        "-live",
+        "-segments",
+        "60",
+        "-blockPollingInterval",
+        "1",
+        "-deposit",
+        "10ETH",
+        "-reserve",
+        "1ETH",
+    ];
+    let options = [&own[..], &GENEROUS].concat();
+    let pushing = push(&world, &node, &keys, &options);
+    let ending = async {
+        node.until("tickets", async || {
+            let tickets = node.metric("livepeer_tickets_recv", &[]).await;
+            (tickets > 0.0).then_some(())
+        })
+        .await;
+        world.expire_params().await;
+    };
+    let ((code, report, said), ()) = tokio::join!(pushing, ending);
+    assert_eq!(code, Some(0), "{report}{said}");
+    assert_eq!(report["delivered"], 60, "{report}");
+    let payment = &report["payments"][0];
+    let sessions = payment["sessions"].as_array().expect("sessions");
+    assert!(sessions.len() > 1, "{payment}");
+    for session in sessions {
+        assert_ne!(session["pixels"], 0, "{session}");
     }
 }
 

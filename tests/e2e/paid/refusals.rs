@@ -354,7 +354,7 @@ async fn who_has_no_reserve_is_quoted_nothing() {
     node.until("a quote", async || poor.discover(&gateway).await.ok())
         .await;
     // and who does not sign is not even looked at
-    let unsigned = gateway.discover().await.err().expect("a refusal");
+    let unsigned = gateway.discover().await.expect_err("a refusal");
     assert_eq!(unsigned.message, texts::DISCOVERY_SIGNATURE);
 }
 

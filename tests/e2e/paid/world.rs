@@ -31,9 +31,9 @@ pub struct Stakes {
     pub face: u64,
 }
 
-/// Every ticket wins.
+/// Every ticket wins: one in 10^15 does not.
 pub const ALL_WIN: Stakes = Stakes {
-    ev: 2_000_000_000_000_000,
+    ev: 1_999_999_999_999_999,
     face: 2_000_000_000_000_000,
 };
 
@@ -119,6 +119,12 @@ impl World {
             .filter(|(name, _)| !more.contains(name))
             .flat_map(|(name, value)| [name.to_owned(), value])
             .collect();
+        let roles = ["-orchestrator", "-transcoder"].iter();
+        options.extend(
+            roles
+                .filter(|role| !more.contains(role))
+                .map(|role| (*role).to_owned()),
+        );
         options.extend(more.iter().map(|option| (*option).to_owned()));
         options
     }

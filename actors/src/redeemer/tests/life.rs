@@ -154,15 +154,15 @@ async fn a_held_ticket_stays_until_it_is_retried() {
 async fn an_account_without_gas_puts_off_and_goes_on_once_it_is_filled() {
     let mut bench = Bench::new();
     let own = account();
-    bench
-        .chain
-        .set(|world| drop(world.balances.insert(own, U256::zero())));
+    bench.chain.set(|world| {
+        world.balances.insert(own, U256::zero());
+    });
     let winner = bench.win(1, FACE).await;
     bench.ticks(10).await;
     assert_eq!(bench.deferral(&winner).await, Some(Deferral::OwnFunds));
-    bench
-        .chain
-        .set(|world| drop(world.balances.insert(own, U256::exp10(18))));
+    bench.chain.set(|world| {
+        world.balances.insert(own, U256::exp10(18));
+    });
     bench.finish().await;
     assert_eq!(bench.state_of(&winner).await, State::Paid);
 }

@@ -224,10 +224,16 @@ async fn fill(
             tracing::info!(%account, %deposit, %reserve, transaction = %mined.hash, "funded");
             Ok(())
         }
-        other => Err(WalletError::Funding {
+        Outcome::Reverted(_, revert) | Outcome::Refused(revert) => Err(WalletError::Funding {
             account,
-            outcome: format!("{other:?}"),
+            outcome: revert.to_string(),
         }),
+        Outcome::Cancelled(_) | Outcome::Expired | Outcome::Unknown { .. } => {
+            Err(WalletError::Funding {
+                account,
+                outcome: "another program uses this key; try again".to_owned(),
+            })
+        }
     }
 }
 

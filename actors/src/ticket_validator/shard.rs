@@ -156,8 +156,10 @@ impl Shard {
             credited: Amount::ZERO,
             refusals: Vec::new(),
         };
+        // tickets prove that this node quoted their price: discovery quotes the price of the day, whoever has a session
         if let (Some(sent), Some(fixed)) = (arrival.sent_price, fixed)
             && sent < fixed
+            && arrival.batch.is_none()
         {
             judged.refuse(
                 PaymentError::PriceTooLow {

@@ -93,6 +93,7 @@ impl Payer {
         let (params, price) = quote(&info).expect("a quote");
         Ok(Session {
             payer: self.clone(),
+            discovered: info.clone(),
             stream: Stream {
                 gateway,
                 info,
@@ -141,6 +142,7 @@ pub struct Session {
     next_nonce: u32,
     seq: i64,
     sent: Vec<Sent>,
+    discovered: pb::OrchestratorInfo,
 }
 
 impl Session {
@@ -279,7 +281,7 @@ impl Session {
         let pushed = self.push().await;
         match pushed {
             Err(text) if text == format!("400 {}\n", texts::TICKET_EXPIRED) => {
-                self.refresh().await.map_err(|status| status.message)?;
+                self.renew().await.map_err(|status| status.message)?;
                 self.push().await
             }
             pushed => pushed,
@@ -360,11 +362,21 @@ impl Session {
         (self.params, self.price) = (params, price);
     }
 
-    /// A fresh quote from discovery, for the session that there is.
+    /// What gateways of video do when their quote or token ends: discovery, and with it another session that begins without
+    /// credit.
+    pub async fn renew(&mut self) -> Result<(), Status> {
+        self.refresh().await?;
+        self.stream.info = self.discovered.clone();
+        self.credit = Credit::ZERO;
+        Ok(())
+    }
+
+    /// A fresh quote from discovery, for the session that there is, as gateways of live jobs do.
     pub async fn refresh(&mut self) -> Result<(), Status> {
         let info = self.payer.discover(&self.stream.gateway).await?;
         let (params, price) = quote(&info).expect("a quote");
         self.requote(params, price);
+        self.discovered = info;
         Ok(())
     }
 

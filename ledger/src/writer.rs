@@ -39,7 +39,7 @@ use crate::LedgerError;
 
 /// Pieces of work that may wait.
 pub const QUEUE: usize = 4096;
-/// Places of [`QUEUE`] that only [`Class::Durable`] work may take: a flood of credits never refuses a winner.
+/// Places of [`QUEUE`] that only `Class::Durable` work may take: a flood of credits never refuses a winner.
 pub const RESERVED: usize = 1024;
 /// Most pieces of work in one transaction.
 pub const BATCH: usize = 512;

@@ -107,7 +107,7 @@ pub(crate) fn queue_row(
     Ok(read_winner(&values))
 }
 
-/// The values of [`COLUMNS`] in the reference's forms.
+/// The values of `COLUMNS` in the reference's forms.
 pub fn columns_of(winner: &WinningTicket) -> Vec<Value> {
     let ticket = &winner.ticket;
     let rand = U256::from_big_endian(&winner.recipient_rand.reveal());

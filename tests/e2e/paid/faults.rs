@@ -109,7 +109,7 @@ async fn a_transaction_that_fails_in_its_block_is_sent_again() {
         chain.mine(1).await;
     };
     revert("not in this block").await;
-    assert!(scene.world.failed_transactions().await >= scene.winners.len());
+    assert!(scene.world.failed_transactions().await.len() >= scene.winners.len());
     scene.stream.delivers(2).await;
     revert("").await;
     scene.resume().await;
@@ -209,7 +209,6 @@ async fn gas_above_the_bound_for_a_round_puts_off_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass; run it by name"]
 async fn in_its_last_hours_a_ticket_is_redeemed_at_a_cost_that_it_would_not_have_borne_before() {
     let mut scene = Scene::new(&[]).await;
     let world = &scene.world;
@@ -285,7 +284,7 @@ async fn a_ticket_that_cannot_be_redeemed_holds_up_nobody() {
         );
     }
     assert_eq!(
-        scene.world.failed_transactions().await,
+        scene.world.failed_transactions().await.len(),
         0,
         "nothing is paid for a refusal"
     );

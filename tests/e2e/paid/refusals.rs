@@ -193,7 +193,6 @@ fn assert_told(told: (u16, String), text: &str, what: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass; run it by name"]
 async fn every_spoiled_payment_is_told_what_is_wrong_and_buys_nothing() {
     let world = World::new(ALL_WIN).await;
     let node = world.node(&["-reward=false"]).await;
@@ -218,7 +217,6 @@ async fn every_spoiled_payment_is_told_what_is_wrong_and_buys_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass; run it by name"]
 async fn a_ticket_counts_once_and_parameters_for_six_hundred() {
     let world = World::new(ALL_WIN).await;
     let node = world.node(&["-reward=false"]).await;
@@ -261,7 +259,6 @@ async fn await_refusal(node: &Node, session: &mut Session, begins: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass; run it by name"]
 async fn parameters_end_after_forty_blocks_of_l1() {
     let world = World::new(ALL_WIN).await;
     let node = world.node(&["-reward=false"]).await;
@@ -273,7 +270,6 @@ async fn parameters_end_after_forty_blocks_of_l1() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass; run it by name"]
 async fn an_orchestrator_that_is_not_active_takes_no_payments() {
     let world = World::new(ALL_WIN).await;
     let node = world.node(&["-reward=false"]).await;
@@ -296,7 +292,6 @@ async fn an_orchestrator_that_is_not_active_takes_no_payments() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass; run it by name"]
 async fn senders_that_take_their_money_back_pay_no_more() {
     let world = World::new(ALL_WIN).await;
     world

@@ -16,7 +16,6 @@ fn outage() -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass; run it by name"]
 async fn lost_answers_and_receipts_lead_to_no_second_transaction() {
     let mut scene = Scene::new(&[]).await;
     let proxy = &scene.world.proxy;
@@ -44,7 +43,6 @@ async fn lost_answers_and_receipts_lead_to_no_second_transaction() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass; run it by name"]
 async fn while_the_end_point_is_away_paid_work_goes_on() {
     let mut scene = Scene::new(&[]).await;
     scene.world.proxy.fail("*", Fault::Drop);
@@ -61,7 +59,6 @@ async fn while_the_end_point_is_away_paid_work_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass; run it by name"]
 async fn of_two_end_points_the_one_that_stands_still_is_left() {
     let world = World::new(ALL_WIN).await;
     let live = Proxy::before(&world.chain).await;
@@ -82,7 +79,6 @@ async fn of_two_end_points_the_one_that_stands_still_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass; run it by name"]
 async fn what_five_replaced_blocks_take_back_is_redeemed_again() {
     let mut scene = Scene::new(&["-ethConfirmations", "8"]).await;
     scene.world.chain.mine(6).await;
@@ -102,7 +98,6 @@ async fn what_five_replaced_blocks_take_back_is_redeemed_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass; run it by name"]
 async fn nothing_is_sent_to_an_end_point_that_has_become_another_chain() {
     let scene = Scene::new(&[]).await;
     let proxy = &scene.world.proxy;
@@ -120,7 +115,6 @@ async fn nothing_is_sent_to_an_end_point_that_has_become_another_chain() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass; run it by name"]
 async fn a_round_that_is_not_initialised_and_a_paused_protocol_are_waited_out() {
     let mut scene = Scene::new(&[]).await;
     scene.world.chain.next_round().await;

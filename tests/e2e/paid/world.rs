@@ -249,10 +249,10 @@ impl World {
         self.chain.pending_fees(h160(self.orchestrator)).await
     }
 
-    /// Transactions of the orchestrator's key that are in blocks and failed.
-    pub async fn failed_transactions(&self) -> usize {
+    /// Hashes of the transactions of the orchestrator's key that are in blocks and failed.
+    pub async fn failed_transactions(&self) -> Vec<String> {
         let own = format!("{:#x}", h160(self.orchestrator));
-        let mut failed = 0;
+        let mut failed = Vec::new();
         for height in 0..=self.chain.height().await {
             let receipts = self
                 .chain
@@ -263,10 +263,10 @@ impl World {
                 )
                 .await;
             let receipts = receipts.as_array().cloned().unwrap_or_default();
-            failed += receipts
+            let own = receipts
                 .iter()
-                .filter(|receipt| receipt["from"] == own && receipt["status"] == "0x0")
-                .count();
+                .filter(|receipt| receipt["from"] == own && receipt["status"] == "0x0");
+            failed.extend(own.filter_map(|one| one["transactionHash"].as_str().map(str::to_owned)));
         }
         failed
     }

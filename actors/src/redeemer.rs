@@ -8,15 +8,19 @@
 //! |---|---|
 //! | `policy` | whether a ticket is worth its transaction |
 //! | `queue` | what is known in memory, by urgency |
-//! | `scheduler` | the looks: load, follow, settle, expire, choose, send |
+//! | `scheduler` | the looks: load, follow, settle, expire |
+//! | `choice` | which tickets go now, and sending them |
+//! | `orders` | what the operator wants |
 //! | `proof` | what the chain says became of a ticket |
 //! | `figures` | what operators see |
 //! | `tickets` | the front for operators |
 //! | `service` | the redeemer that others send tickets to |
 //! | `client` | this node's way to a redeemer elsewhere |
 
+mod choice;
 mod client;
 mod figures;
+mod orders;
 mod policy;
 mod proof;
 mod queue;

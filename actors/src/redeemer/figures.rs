@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use ledger::State;
+use ledger::ticket::Deferral;
 use protocol::money::U256;
-use telemetry::metrics::QueueFigures;
+use telemetry::metrics::{QueueFigures, label};
 use tokio::time::Instant;
 
 use super::policy::Life;
 use super::queue::Phase;
-use super::scheduler::{Redeemer, deferral_label, state_label};
+use super::scheduler::Redeemer;
 use super::small;
 use crate::facts::{RedeemerState, TicketSum};
 
@@ -113,5 +114,37 @@ impl Redeemer {
             }
         }
         counts.into_values().collect()
+    }
+}
+
+/// The same reason in the words of the metrics.
+pub(super) fn deferral_label(reason: Deferral) -> label::Deferral {
+    match reason {
+        Deferral::GasPrice => label::Deferral::GasPrice,
+        Deferral::Cost => label::Deferral::Cost,
+        Deferral::SenderFunds => label::Deferral::SenderFunds,
+        Deferral::RoundNotInitialized => label::Deferral::RoundNotInitialized,
+        Deferral::RoundHash => label::Deferral::RoundHash,
+        Deferral::Simulation => label::Deferral::Simulation,
+        Deferral::Chain => label::Deferral::Chain,
+        Deferral::OwnFunds => label::Deferral::OwnFunds,
+        Deferral::Order => label::Deferral::Order,
+    }
+}
+
+/// The same state in the words of the metrics.
+pub(super) fn state_label(state: State) -> label::TicketState {
+    match state {
+        State::Waiting => label::TicketState::Waiting,
+        State::Ready => label::TicketState::Ready,
+        State::Deferred => label::TicketState::Deferred,
+        State::Submitted => label::TicketState::Submitted,
+        State::Mined => label::TicketState::Mined,
+        State::Paid => label::TicketState::Paid,
+        State::Reverted => label::TicketState::Reverted,
+        State::Held => label::TicketState::Held,
+        State::Expired => label::TicketState::Expired,
+        State::UsedElsewhere => label::TicketState::UsedElsewhere,
+        State::Imported => label::TicketState::Imported,
     }
 }

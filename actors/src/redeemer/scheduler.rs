@@ -4,19 +4,19 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use chain::Hash as ChainHash;
 use chain::revert::{RedemptionRevert, Revert};
-use chain::transactions::{Mined, Outcome, Pending, Progress, Purpose, Request};
-use chain::{Hash as ChainHash, calls};
+use chain::transactions::{Mined, Outcome, Pending, Progress, Purpose};
 use ledger::ticket::Deferral;
-use ledger::{LedgerError, State, Step, StoredTicket, TicketFilter, TicketState};
+use ledger::{LedgerError, Step, StoredTicket, TicketFilter};
 use protocol::address::Address;
 use protocol::money::U256;
 use protocol::signature::Hash;
 use telemetry::metrics::label::{self, RedemptionEnd};
 use tokio::time::Instant;
 
-use super::figures::Figures;
-use super::policy::{Life, Purse, Verdict, judge};
+use super::figures::{Figures, deferral_label};
+use super::policy::{Life, Purse};
 use super::queue::{Phase, Queue};
 use super::{Order, RedeemerNews, RedeemerOptions, RedeemerParts, Reply, small};
 use crate::duty::{Bell, Duty};
@@ -29,15 +29,15 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Tickets read from the database at a time.
 const PAGE: u32 = 500;
 /// Tickets newly put off, and senders read, in one look.
-const BULK: usize = 256;
+pub(super) const BULK: usize = 256;
 /// Longest pause of a ticket that keeps failing, L1 blocks: about 13 minutes.
 const LONGEST_PAUSE: u64 = 64;
 
 /// A redemption under way.
 pub(super) struct Flight {
-    pending: Pending,
-    sender: Address,
-    face: U256,
+    pub pending: Pending,
+    pub sender: Address,
+    pub face: U256,
 }
 
 /// A ticket that the contract has as used, not by a transaction of ours that is known to be mined.
@@ -84,12 +84,12 @@ pub struct Redeemer {
     pub(super) doubted: BTreeSet<Hash>,
     /// Tickets that somebody is said to have redeemed, and in which transaction.
     pub(super) rumours: Vec<(Hash, ChainHash)>,
-    orders: Vec<(Order, Reply)>,
+    pub(super) orders: Vec<(Order, Reply)>,
     /// Funds as read at an L1 block.
-    purses: HashMap<Address, Purse>,
-    purses_at: u64,
+    pub(super) purses: HashMap<Address, Purse>,
+    pub(super) purses_at: u64,
     /// L1 block up to which waiting tickets were released.
-    released: u64,
+    pub(super) released: u64,
     /// Round for which tickets were expired, and rounds of a ticket's life.
     pub(super) expired: Option<u64>,
     pub(super) validity: u64,
@@ -161,7 +161,7 @@ impl Redeemer {
         Ok(())
     }
 
-    fn is_deferred(&self, ticket: &Hash, reason: Deferral) -> bool {
+    pub(super) fn is_deferred(&self, ticket: &Hash, reason: Deferral) -> bool {
         let phase = self.queue.get(ticket).map(|entry| entry.phase);
         matches!(phase, Some(Phase::Deferred(old, _)) if old == reason)
     }
@@ -325,7 +325,7 @@ impl Redeemer {
     }
 
     /// Tells the sender's float what is in flight.
-    fn show_pending(&self, sender: Address) {
+    pub(super) fn show_pending(&self, sender: Address) {
         if let Some(senders) = &self.parts.senders {
             let own = self.flights.values().filter(|f| f.sender == sender);
             let sum = own.fold(U256::zero(), |sum, f| sum.saturating_add(f.face));
@@ -465,269 +465,6 @@ impl Redeemer {
         }
     }
 
-    // ---- choose ----
-
-    /// Tickets to look at now, the most urgent first.
-    fn open(&self, rounds: &Rounds) -> Vec<(Hash, Address, U256, u64)> {
-        self.queue
-            .iter()
-            .filter(|entry| entry.is_open(rounds.l1_block))
-            .filter(|entry| !self.flights.contains_key(&entry.hash))
-            .filter(|entry| !self.lost.contains(&entry.hash))
-            .map(|entry| (entry.hash, entry.sender, entry.face, entry.creation_round))
-            .collect()
-    }
-
-    /// Puts off tickets for a reason that all of them share.
-    async fn defer_all(
-        &mut self,
-        rounds: &Rounds,
-        reason: Deferral,
-        detail: &str,
-    ) -> Result<(), Trouble> {
-        let same = |phase: &Phase| matches!(phase, Phase::Deferred(old, _) if *old == reason);
-        let all: Vec<Hash> = self
-            .queue
-            .iter()
-            .filter(|entry| entry.is_open(rounds.l1_block) && !same(&entry.phase))
-            .filter(|entry| !self.flights.contains_key(&entry.hash))
-            .take(BULK)
-            .map(|entry| entry.hash)
-            .collect();
-        for ticket in all {
-            self.defer(ticket, reason, detail.to_owned(), 0).await?;
-        }
-        Ok(())
-    }
-
-    /// Chooses and sends.
-    async fn choose(&mut self, rounds: &Rounds) -> Result<(), Trouble> {
-        if self.held || self.flights.len() >= self.options.max_in_flight {
-            return Ok(());
-        }
-        let open = self.open(rounds);
-        if open.is_empty() {
-            return Ok(());
-        }
-        if !rounds.initialized {
-            let detail = format!("round {} is not initialised", rounds.current);
-            return self
-                .defer_all(rounds, Deferral::RoundNotInitialized, &detail)
-                .await;
-        }
-        let price = self.gas_price().await?;
-        if let Some(most) = self.options.policy.max_gas_price
-            && price > U256::from(most)
-        {
-            let detail = format!(
-                "current gas price exceeds maximum gas price max={} GWei current={} GWei",
-                chain::fees::gwei(most),
-                chain::fees::gwei(small(price))
-            );
-            return self.defer_all(rounds, Deferral::GasPrice, &detail).await;
-        }
-        let gas = self.gas().await?;
-        let cost = price.saturating_mul(gas.into());
-        let account = self.parts.transactions.account();
-        let own = self.parts.client.balances(account).await?.eth;
-        let afoot = cost.saturating_mul(self.flights.len().into());
-        if own < afoot.saturating_add(cost) {
-            let detail = format!("account {account} has {own} wei, a transaction costs {cost} wei");
-            return self.defer_all(rounds, Deferral::OwnFunds, &detail).await;
-        }
-        self.read_purses(rounds, &open).await?;
-        self.send(rounds, open, cost, own - afoot).await
-    }
-
-    async fn send(
-        &mut self,
-        rounds: &Rounds,
-        open: Vec<(Hash, Address, U256, u64)>,
-        cost: U256,
-        mut own: U256,
-    ) -> Result<(), Trouble> {
-        let mut left = self.purses.clone();
-        for flight in self.flights.values() {
-            if let Some(purse) = left.get_mut(&flight.sender) {
-                purse.take(flight.face);
-            }
-        }
-        let mut deferred = 0;
-        for (ticket, sender, face, creation_round) in open {
-            if self.flights.len() >= self.options.max_in_flight || own < cost {
-                return Ok(());
-            }
-            let (Some(all), Some(rest)) = (self.purses.get(&sender), left.get_mut(&sender)) else {
-                continue;
-            };
-            let life = Life {
-                creation_round,
-                validity: self.validity,
-            };
-            let policy = &self.options.policy;
-            let urgent = policy.is_urgent(life, rounds);
-            match judge(policy, face, cost, all, rest, urgent) {
-                Verdict::Redeem(_) => {
-                    rest.take(face);
-                    own -= cost;
-                    self.launch(ticket).await?;
-                }
-                Verdict::Defer(reason, pays) if !self.is_deferred(&ticket, reason) => {
-                    if deferred < BULK {
-                        deferred += 1;
-                        let detail = format!("pays {pays} of {face} wei and costs {cost} wei");
-                        self.defer(ticket, reason, detail, 0).await?;
-                    }
-                }
-                Verdict::Defer(..) => {}
-            }
-        }
-        Ok(())
-    }
-
-    async fn gas_price(&self) -> Result<U256, Trouble> {
-        let known = self.parts.gas.load();
-        if !known.last.is_zero() && !known.stale {
-            return Ok(known.last);
-        }
-        drop(known);
-        Ok(self.parts.client.gas_price().await?)
-    }
-
-    /// Gas of a redemption, by own receipts where there are some.
-    async fn gas(&self) -> Result<u64, Trouble> {
-        let learned = self
-            .parts
-            .transactions
-            .expected_gas(calls::REDEEM_SELECTOR)
-            .await?;
-        let gas = learned.unwrap_or(self.options.redeem_gas);
-        self.parts.metrics.set_gas(gas);
-        Ok(gas)
-    }
-
-    /// Reads what the senders of these tickets have, as far as it is not known at this L1 block.
-    async fn read_purses(
-        &mut self,
-        rounds: &Rounds,
-        open: &[(Hash, Address, U256, u64)],
-    ) -> Result<(), Trouble> {
-        if self.purses_at != rounds.l1_block {
-            self.purses.clear();
-            self.purses_at = rounds.l1_block;
-        }
-        let mut unknown = Vec::new();
-        for (_, sender, ..) in open {
-            if self.purses.contains_key(sender) || unknown.contains(sender) {
-                continue;
-            }
-            if unknown.len() == BULK {
-                // the rest in the next look
-                self.parts.bell.ring();
-                break;
-            }
-            unknown.push(*sender);
-        }
-        if unknown.is_empty() {
-            return Ok(());
-        }
-        let read = self
-            .parts
-            .client
-            .sender_infos(&unknown, self.options.recipient)
-            .await?;
-        for info in read.value {
-            let purse = Purse {
-                deposit: info.deposit,
-                claimable: info.claimable,
-            };
-            self.purses.insert(info.sender, purse);
-        }
-        Ok(())
-    }
-
-    /// Hands a ticket to the transaction queue, or joins what is there.
-    pub(super) async fn launch(&mut self, ticket: Hash) -> Result<(), Trouble> {
-        let stored = self.parts.ledger.ticket(ticket).await?;
-        let may_go = matches!(
-            stored.state,
-            TicketState::Ready | TicketState::Deferred { .. } | TicketState::Submitted { .. }
-        );
-        self.queue.put(&stored);
-        if !may_go {
-            return Ok(());
-        }
-        let contracts = self.parts.client.contracts();
-        let write = calls::redeem_winning_ticket(&contracts, &stored.winner)?;
-        let patience = u64::try_from(self.options.patience.as_millis()).unwrap_or(u64::MAX);
-        let request = Request {
-            valid_until_ms: Some((self.parts.now_ms)().saturating_add(patience)),
-            ..Request::new(Purpose::Redeem(ChainHash(ticket)), write)
-        };
-        let pending = self.parts.transactions.submit(request).await?;
-        self.parts.metrics.attempted();
-        wake_on_change(pending.clone(), self.parts.bell.clone());
-        self.flights.insert(
-            ticket,
-            Flight {
-                pending,
-                sender: stored.winner.ticket.sender,
-                face: stored.winner.ticket.face_value,
-            },
-        );
-        self.show_pending(stored.winner.ticket.sender);
-        Ok(())
-    }
-
-    // ---- orders ----
-
-    async fn obey(&mut self) {
-        for (order, reply) in std::mem::take(&mut self.orders) {
-            let answer = match order {
-                Order::Hold { ticket, note } => self.hold(ticket, note).await.map(Some),
-                Order::Retry { ticket } => self.retry(ticket).await.map(Some),
-                Order::HoldAll(held) => {
-                    tracing::warn!(held, "the operator holds redemption");
-                    self.held = held;
-                    self.figures.changed();
-                    Ok(None)
-                }
-            };
-            // who asked may have gone
-            drop(reply.send(answer));
-        }
-    }
-
-    async fn hold(&mut self, ticket: Hash, note: String) -> Result<StoredTicket, LedgerError> {
-        let stored = self
-            .parts
-            .ledger
-            .step_ticket(ticket, Step::Hold { note })
-            .await?;
-        self.queue.put(&stored);
-        self.figures.changed();
-        if self.flights.contains_key(&ticket) {
-            // it was handed over and not sent, or it could not be held
-            let purpose = Purpose::Redeem(ChainHash(ticket));
-            if let Err(error) = self.parts.transactions.cancel(purpose).await {
-                tracing::warn!(%error, "the transaction of a held ticket is not cancelled");
-            }
-        }
-        Ok(stored)
-    }
-
-    async fn retry(&mut self, ticket: Hash) -> Result<StoredTicket, LedgerError> {
-        let stored = self.parts.ledger.step_ticket(ticket, Step::Retry).await?;
-        self.queue.put(&stored);
-        if let Some(entry) = self.queue.get_mut(&ticket) {
-            entry.failures = 0;
-        }
-        // whether it waits is asked anew
-        self.released = 0;
-        self.figures.changed();
-        Ok(stored)
-    }
-
     // ---- the look ----
 
     async fn see(&mut self) -> Result<(), Trouble> {
@@ -754,7 +491,7 @@ impl Redeemer {
 }
 
 /// Rings at each change of a transaction.
-fn wake_on_change(mut pending: Pending, bell: Bell) {
+pub(super) fn wake_on_change(mut pending: Pending, bell: Bell) {
     tokio::spawn(async move {
         while let Ok(progress) = pending.changed().await {
             bell.ring();
@@ -812,36 +549,5 @@ impl Duty for Redeemer {
             Ok(()) if self.is_busy() => RETRY,
             Ok(()) => IDLE,
         }
-    }
-}
-
-pub(super) fn deferral_label(reason: Deferral) -> label::Deferral {
-    match reason {
-        Deferral::GasPrice => label::Deferral::GasPrice,
-        Deferral::Cost => label::Deferral::Cost,
-        Deferral::SenderFunds => label::Deferral::SenderFunds,
-        Deferral::RoundNotInitialized => label::Deferral::RoundNotInitialized,
-        Deferral::RoundHash => label::Deferral::RoundHash,
-        Deferral::Simulation => label::Deferral::Simulation,
-        Deferral::Chain => label::Deferral::Chain,
-        Deferral::OwnFunds => label::Deferral::OwnFunds,
-        Deferral::Order => label::Deferral::Order,
-    }
-}
-
-/// The same state in the words of the metrics.
-pub(super) fn state_label(state: State) -> label::TicketState {
-    match state {
-        State::Waiting => label::TicketState::Waiting,
-        State::Ready => label::TicketState::Ready,
-        State::Deferred => label::TicketState::Deferred,
-        State::Submitted => label::TicketState::Submitted,
-        State::Mined => label::TicketState::Mined,
-        State::Paid => label::TicketState::Paid,
-        State::Reverted => label::TicketState::Reverted,
-        State::Held => label::TicketState::Held,
-        State::Expired => label::TicketState::Expired,
-        State::UsedElsewhere => label::TicketState::UsedElsewhere,
-        State::Imported => label::TicketState::Imported,
     }
 }

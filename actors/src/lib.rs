@@ -13,6 +13,7 @@ pub mod device_worker;
 pub mod duty;
 pub mod facts;
 pub mod failure;
+pub mod front;
 pub mod journal;
 pub mod price_oracle;
 pub mod price_webhook;

@@ -25,16 +25,19 @@ use parking_lot::RwLock;
 use protocol::address::Address;
 use protocol::money::{SenderFunds, U256};
 use telemetry::metrics::Metrics;
-use telemetry::metrics::label::{Pool, StaleFact};
-use tokio::sync::{Semaphore, oneshot};
+use telemetry::metrics::label::StaleFact;
+use tokio::sync::oneshot;
 
 use crate::death::DeathNotice;
 use crate::duty::ChainNews;
 use crate::facts::{Fact, Funds, Rounds};
+use crate::front::Front;
 use crate::supervisor::AddrCell;
 
 /// Longest time that anybody waits for a reading of the chain.
 pub const PATIENCE: Duration = Duration::from_millis(300);
+/// Requests that may be under way at once.
+const FRONT: usize = 1024;
 /// Senders with money that are remembered.
 const MOST_FUNDED: u64 = 10_000;
 /// Senders without money that are remembered.
@@ -49,8 +52,6 @@ const BATCH: usize = 100;
 const RECENT: usize = 1024;
 /// Pause after a failed reading.
 const RETRY: Duration = Duration::from_secs(1);
-/// Requests that may be under way at once.
-const FRONT: usize = 1024;
 /// How often senders with an empty float are counted.
 const COUNT: Duration = Duration::from_secs(15);
 
@@ -84,8 +85,7 @@ impl ReadsFunds for ChainFunds {
 /// What is known of senders. Cheap to clone.
 #[derive(Clone)]
 pub struct Senders {
-    addr: AddrCell<SenderMonitor>,
-    permits: Arc<Semaphore>,
+    front: Front<SenderMonitor>,
     funded: Cache<Address, Funds>,
     strangers: Cache<Address, Funds>,
     /// Face values in flight; few, and kept apart from what may be forgotten.
@@ -98,8 +98,7 @@ impl Senders {
     pub fn new(addr: AddrCell<SenderMonitor>, metrics: Arc<Metrics>) -> Self {
         let counters = Arc::clone(&metrics);
         Self {
-            addr,
-            permits: Arc::new(Semaphore::new(FRONT)),
+            front: Front::new(addr, FRONT, Arc::clone(&metrics)),
             funded: Cache::builder()
                 .max_capacity(MOST_FUNDED)
                 .time_to_idle(FUNDED_KEPT)
@@ -134,7 +133,7 @@ impl Senders {
         if let Some(funds) = self.get(sender) {
             return funds;
         }
-        let asked = tokio::time::timeout(PATIENCE, self.ask(Fund(sender))).await;
+        let asked = tokio::time::timeout(PATIENCE, self.front.ask(Fund(sender))).await;
         // what was read is in the cache by now, with what is in flight
         match asked.ok().flatten().flatten() {
             Some(read) => self.get(sender).unwrap_or(read),
@@ -154,15 +153,13 @@ impl Senders {
 
     /// Reads a sender again, as after a redemption.
     pub async fn refresh(&self, sender: Address) {
-        self.ask(Refresh(sender)).await;
+        self.front.ask(Refresh(sender)).await;
     }
 
     /// Tells the monitor about an event; to be awaited, so that none is lost or overtaken.
     pub async fn observe(&self, news: ChainNews) {
-        if let Some(addr) = self.addr.load_full() {
-            // one that has just died reads everything again when it starts
-            let _ = addr.send(news).await;
-        }
+        // one that has just died reads everything again when it starts
+        self.front.ask(news).await;
     }
 
     /// Makes a sender known, for tests of whoever asks.
@@ -198,21 +195,6 @@ impl Senders {
                 wei(funds.chain.reserve_remaining),
             );
         }
-    }
-
-    async fn ask<M>(&self, message: M) -> Option<M::Result>
-    where
-        M: Message + Send + 'static,
-        M::Result: Send,
-        SenderMonitor: Handler<M>,
-        Context<SenderMonitor>: actix::dev::ToEnvelope<SenderMonitor, M>,
-    {
-        let Ok(_permit) = self.permits.try_acquire() else {
-            self.metrics.video.pool_full(Pool::Mailbox);
-            return None;
-        };
-        let addr = self.addr.load_full()?;
-        addr.send(message).await.ok()
     }
 }
 

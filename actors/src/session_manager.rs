@@ -11,11 +11,11 @@ use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, Respo
 use protocol::refusal::Refusal;
 use telemetry::metrics::Metrics;
 use telemetry::metrics::label::{Pool, SessionEnd};
-use tokio::sync::Semaphore;
 
 use crate::arbiters::Arbiters;
 use crate::death::{ChildDown, DeathNotice};
 use crate::failure::{Cause, SegmentFailure};
+use crate::front::Front;
 use crate::segment_store::SegmentStore;
 use crate::slots::{Customer, Slot, Slots};
 use crate::supervisor::AddrCell;
@@ -24,7 +24,7 @@ use crate::transcode_session::{
 };
 use crate::worker_registry::Workers;
 
-/// Requests to the manager that may be under way at once.
+/// Requests that may be under way at once.
 const FRONT: usize = 1024;
 /// How often ended sessions are swept from the store.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -32,8 +32,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// How doors reach the session manager.
 #[derive(Clone)]
 pub struct Sessions {
-    addr: AddrCell<SessionManager>,
-    permits: Arc<Semaphore>,
+    front: Front<SessionManager>,
     slots: Arc<Slots>,
     list: SessionList,
     metrics: Arc<Metrics>,
@@ -50,8 +49,7 @@ impl Sessions {
     /// A front for the manager whose address is published in `addr`.
     pub fn new(addr: AddrCell<SessionManager>, slots: Arc<Slots>, metrics: Arc<Metrics>) -> Self {
         Self {
-            addr,
-            permits: Arc::new(Semaphore::new(FRONT)),
+            front: Front::new(addr, FRONT, Arc::clone(&metrics)),
             list: SessionList::default(),
             slots,
             metrics,
@@ -80,6 +78,7 @@ impl Sessions {
             customer,
         };
         let slot = self
+            .front
             .ask(admit)
             .await
             .ok_or_else(|| Refusal::Info("the session manager is restarting or full".into()))?
@@ -103,6 +102,7 @@ impl Sessions {
             slot: Arc::clone(&admission.slot),
         };
         let front = self
+            .front
             .ask(open)
             .await
             .ok_or_else(|| SegmentFailure::lost("the session manager is restarting"))?;
@@ -118,7 +118,7 @@ impl Sessions {
 
     /// Ends a session; an unknown one is no error.
     pub async fn end(&self, session_id: &str) {
-        if let Some(Some(front)) = self.ask(Find(session_id.to_owned())).await {
+        if let Some(Some(front)) = self.front.ask(Find(session_id.to_owned())).await {
             front.end(SessionEnd::Gateway).await;
         }
     }
@@ -130,22 +130,7 @@ impl Sessions {
 
     /// Ends every session once its segments are done.
     pub async fn end_all(&self) {
-        self.ask(EndAll).await;
-    }
-
-    async fn ask<M>(&self, message: M) -> Option<M::Result>
-    where
-        M: Message + Send + 'static,
-        M::Result: Send,
-        SessionManager: Handler<M>,
-        Context<SessionManager>: actix::dev::ToEnvelope<SessionManager, M>,
-    {
-        let Ok(_permit) = self.permits.try_acquire() else {
-            self.metrics.video.pool_full(Pool::Mailbox);
-            return None;
-        };
-        let addr = self.addr.load_full()?;
-        addr.send(message).await.ok()
+        self.front.ask(EndAll).await;
     }
 }
 

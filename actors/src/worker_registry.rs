@@ -17,12 +17,12 @@ use parking_lot::Mutex;
 use protocol::texts;
 use serde::Serialize;
 use telemetry::metrics::Metrics;
-use telemetry::metrics::label::{Pool, WorkerEnd, WorkerState};
-use tokio::sync::Semaphore;
+use telemetry::metrics::label::{WorkerEnd, WorkerState};
 
 use crate::death::DeathNotice;
 use crate::device_worker::{DeviceWorker, Process, WorkerLease};
 use crate::failure::{Cause, SegmentFailure};
+use crate::front::Front;
 use crate::published::{Entry, List};
 use crate::supervisor::AddrCell;
 
@@ -56,8 +56,7 @@ pub type WorkerEntry = Entry<u64, WorkerView>;
 /// How others reach the registry.
 #[derive(Clone)]
 pub struct Workers {
-    addr: AddrCell<WorkerRegistry>,
-    permits: Arc<Semaphore>,
+    front: Front<WorkerRegistry>,
     list: List<u64, WorkerView>,
     walls: Arc<Mutex<Vec<Wall>>>,
     next_id: Arc<AtomicU64>,
@@ -68,8 +67,7 @@ impl Workers {
     /// A front for the registry whose address is published in `addr`.
     pub fn new(addr: AddrCell<WorkerRegistry>, metrics: Arc<Metrics>) -> Self {
         Self {
-            addr,
-            permits: Arc::new(Semaphore::new(FRONT)),
+            front: Front::new(addr, FRONT, Arc::clone(&metrics)),
             list: List::default(),
             walls: Arc::default(),
             next_id: Arc::default(),
@@ -81,7 +79,7 @@ impl Workers {
     pub async fn lease(&self, session_id: String) -> Result<WorkerLease, SegmentFailure> {
         let none =
             |detail: String| SegmentFailure::new(Cause::NoWorker, texts::NO_TRANSCODERS, detail);
-        let placed = self.ask(Place).await;
+        let placed = self.front.ask(Place).await;
         let (device, process) = placed
             .ok_or_else(|| none("the worker registry is restarting or full".into()))?
             .map_err(none)?;
@@ -97,7 +95,8 @@ impl Workers {
 
     /// A process that has done nothing yet; why not, for the log.
     pub async fn fresh_process(&self, device: Device) -> Result<Process, String> {
-        self.ask(TakeProcess(device))
+        self.front
+            .ask(TakeProcess(device))
             .await
             .unwrap_or_else(|| Err("the worker registry is restarting or full".into()))
     }
@@ -125,21 +124,6 @@ impl Workers {
             memory: 0,
         };
         self.list.enter(id, view)
-    }
-
-    async fn ask<M>(&self, message: M) -> Option<M::Result>
-    where
-        M: Message + Send + 'static,
-        M::Result: Send,
-        WorkerRegistry: Handler<M>,
-        Context<WorkerRegistry>: actix::dev::ToEnvelope<WorkerRegistry, M>,
-    {
-        let Ok(_permit) = self.permits.try_acquire() else {
-            self.metrics.video.pool_full(Pool::Mailbox);
-            return None;
-        };
-        let addr = self.addr.load_full()?;
-        addr.send(message).await.ok()
     }
 }
 

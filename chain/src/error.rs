@@ -87,15 +87,6 @@ pub enum Error {
         consequence: &'static str,
     },
 
-    /// A text that is no address.
-    #[error(
-        "{text:?} is no address: give 0x and 40 hex digits; mixed case must match the checksum"
-    )]
-    Address {
-        /// As given, cut to 100 characters.
-        text: String,
-    },
-
     /// A URL that cannot be an end point.
     #[error("RPC URL {url} {why}")]
     Url {
@@ -141,7 +132,6 @@ impl Error {
             | Self::Reverted { .. }
             | Self::NoCode { .. }
             | Self::NotRegistered { .. }
-            | Self::Address { .. }
             | Self::Url { .. }
             | Self::Http(_) => false,
         }

@@ -6,7 +6,7 @@
 //! | [`rpc`] | [`RpcClient`], the one that asks real nodes |
 //! | [`endpoints`] | several RPC end points behind one transport: health, fail-over, budget |
 //! | [`contracts`] | where the contracts are, as the Controller says |
-//! | [`networks`] | named networks |
+//! | [`networks`] | what differs between chains |
 //! | [`watcher`] | blocks and events in order, through re-orgs and gaps |
 //! | [`price_feed`] | what a currency costs, with bounds |
 //! | [`calls`] | every write as call data |

@@ -27,7 +27,10 @@ pub struct Account([u8; 20]);
 impl Account {
     /// Reads 40 hexadecimal digits with or without `0x`. Where capitals and small letters are mixed they must be the checksum of
     /// EIP-55, so that a mistyped digit does not send money to nobody.
-    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+    ///
+    /// # Errors
+    /// What the text must be, to stand behind the name of an option.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
         const FORM: &str = "must be an address: 0x and 40 hexadecimal digits";
         let digits = text
             .strip_prefix("0x")

@@ -14,6 +14,7 @@ mod roles;
 mod video;
 
 pub use chain::{Chain, EndPoints, KeyStore, Password, PasswordSource, Transactions};
+pub use chain_networks::public_network;
 pub use limits::Limits;
 pub use network::{AllowedSegmentHost, Network, OperatorPort, TlsFiles};
 pub use payments::{Credit, Payments, Tickets};

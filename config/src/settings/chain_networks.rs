@@ -67,6 +67,13 @@ impl KnownNetwork {
     }
 }
 
+/// Name of the public network with this chain id, where ether is dear; `None` for any other chain.
+#[must_use]
+pub fn public_network(chain_id: u64) -> Option<&'static str> {
+    let known = KNOWN.iter().find(|network| network.chain_id == chain_id)?;
+    Some(known.name)
+}
+
 const fn bytes(high: u64, middle: u64, low: u32) -> [u8; 20] {
     let (high, middle, low) = (high.to_be_bytes(), middle.to_be_bytes(), low.to_be_bytes());
     let mut all = [0; 20];

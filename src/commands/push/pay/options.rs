@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chain::EndpointUrl;
-use chain::networks::parse_address;
 use lexopt::Parser;
 use protocol::address::Address;
 use protocol::money::{Price, Rational, U256, parse_amount};
@@ -113,13 +112,12 @@ impl Reader {
                 self.urls = EndpointUrl::parse_list(&list).map_err(named(flag))?;
             }
             "ethController" => {
-                let address = parse_address(&text(parser, flag)?);
-                self.controller = Some(address.map_err(named(flag))?);
+                self.controller = Some(account(&text(parser, flag)?).map_err(named(flag))?);
             }
             "ethKeystorePath" => self.keys = Some(text(parser, flag)?.into()),
             "ethAcctAddr" => {
                 let list = text(parser, flag)?;
-                let accounts = list.split(',').map(|one| parse_address(one.trim()));
+                let accounts = list.split(',').map(account);
                 self.accounts = accounts.collect::<Result<_, _>>().map_err(named(flag))?;
             }
             "ethPassword" => self.password = text(parser, flag)?,
@@ -193,6 +191,11 @@ fn in_wei(parser: &mut Parser, flag: &str) -> Result<Rational, String> {
 
 fn wei(parser: &mut Parser, flag: &str) -> Result<U256, String> {
     Ok(in_wei(parser, flag)?.ceil())
+}
+
+/// An account; in mixed case its checksum must be right.
+fn account(text: &str) -> Result<Address, &'static str> {
+    config::Account::parse(text.trim()).map(|account| Address(account.bytes()))
 }
 
 fn named<E: std::fmt::Display>(flag: &str) -> impl Fn(E) -> String {

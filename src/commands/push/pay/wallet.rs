@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use chain::endpoints::{EndpointOptions, Endpoints};
 use chain::keystore::{self, KeystoreError};
-use chain::networks::NETWORKS;
 use chain::rpc::{Deployment, RpcClient};
 use chain::transactions::{
     self, MemoryJournal, Outcome, Purpose, Request, TransactionError, TransactionSender,
@@ -180,8 +179,8 @@ async fn fill(
         return Ok(());
     }
     let chain_id = client.chain_id().await?;
-    if let Some(live) = NETWORKS.iter().find(|known| known.chain_id == chain_id) {
-        return Err(WalletError::Live(chain_id, live.name));
+    if let Some(live) = config::public_network(chain_id) {
+        return Err(WalletError::Live(chain_id, live));
     }
     let held = client.balances(account).await?.eth;
     if held <= needed {

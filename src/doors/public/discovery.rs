@@ -7,7 +7,7 @@ use actors::quotes::Purpose;
 use actors::slots::Customer;
 use protocol::capabilities::Capabilities;
 use protocol::refusal::DiscoveryRefusal;
-use protocol::signature::sign_message;
+use protocol::signature::{SecretKey, sign_message};
 use protocol::{Network, discovery, pb, texts, token};
 use telemetry::metrics::label::{self, Stage};
 use tonic::{Request, Response, Status};
@@ -16,6 +16,9 @@ use super::Door;
 use super::peer::Peer;
 use super::refused::{blames_caller, discovery_reason};
 use super::rpc::orchestrator_server::Orchestrator;
+
+/// Length of a ping.
+const HASH_BYTES: usize = 32;
 
 /// See the module.
 pub(super) struct Discovery(pub Arc<Door>);
@@ -96,11 +99,20 @@ impl Orchestrator for Discovery {
         self.0.gate.unverified(peer_of(&request)?.address);
         // Without an account nothing is signed.
         let value = match &self.0.context.paid {
-            Some(paid) => sign_message(paid.signer.key(), &request.into_inner().value).to_vec(),
+            Some(paid) => pong(paid.signer.key(), &request.into_inner().value)?,
             None => Vec::new(),
         };
         Ok(Response::new(pb::PingPong { value }))
     }
+}
+
+/// Signs a ping. Only one of the form that peers send, a hash of 32 bytes: the same signature under other bytes would be
+/// that of a ticket or of a segment, and with it the account's own deposit could be spent.
+fn pong(key: &SecretKey, ping: &[u8]) -> Result<Vec<u8>, Status> {
+    if ping.len() != HASH_BYTES {
+        return Err(Status::invalid_argument("a ping is 32 bytes"));
+    }
+    Ok(sign_message(key, ping).to_vec())
 }
 
 fn peer_of<T>(request: &Request<T>) -> Result<Peer, Status> {
@@ -109,4 +121,60 @@ fn peer_of<T>(request: &Request<T>) -> Result<Peer, Status> {
         .get::<Peer>()
         .copied()
         .ok_or_else(|| Status::internal("the request has no peer"))
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::address::Address;
+    use protocol::money::{ExpirationParams, Ticket, U256};
+    use protocol::signature::{Hash, verify};
+
+    use super::*;
+
+    #[test]
+    fn nobody_gets_a_signature_under_words_of_his_own() {
+        let key = SecretKey::from_bytes([0x46; 32]).unwrap();
+        let ping: Hash = [7; 32];
+        let pong_of = |bytes: &[u8]| pong(&key, bytes);
+        assert!(verify(key.address(), &ping, &pong_of(&ping).unwrap()));
+        // the packed fields of a ticket, whose hash is what a ticket's signature stands under
+        let ticket = Ticket {
+            recipient: Address([1; 20]),
+            sender: key.address(),
+            face_value: U256::exp10(18),
+            win_prob: U256::MAX,
+            nonce: 1,
+            recipient_rand_hash: [2; 32],
+            expiration: ExpirationParams::default(),
+        };
+        let word = |n: U256| {
+            let mut bytes = [0; 32];
+            n.to_big_endian(&mut bytes);
+            bytes
+        };
+        let packed = [
+            &ticket.recipient.0[..],
+            &ticket.sender.0,
+            &word(ticket.face_value),
+            &word(ticket.win_prob),
+            &word(1.into()),
+            &ticket.recipient_rand_hash,
+        ]
+        .concat();
+        assert!(
+            ticket.is_signed_by_sender(&sign_message(&key, &packed)),
+            "what a careless answer would give away"
+        );
+        for words in [
+            &packed[..],
+            b"",
+            key.address().to_string().as_bytes(),
+            &[7; 33],
+        ] {
+            assert_eq!(
+                pong_of(words).unwrap_err().code(),
+                tonic::Code::InvalidArgument
+            );
+        }
+    }
 }

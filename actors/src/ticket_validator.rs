@@ -191,6 +191,11 @@ impl Payments {
         Box::new(move |notice| payments.start(number, &arbiter, notice))
     }
 
+    /// Counts a payment that was refused before it came here, for its form.
+    pub fn count_refusal(&self, refusal: &PaymentRefusal) {
+        self.metrics().refused(refusal.label());
+    }
+
     /// Rings after winners were stored; the database says which.
     pub fn winners(&self) -> Arc<Notify> {
         Arc::clone(&self.0.winners)

@@ -131,7 +131,10 @@ impl Paid {
         credentials: &SegmentCredentials,
         units: Option<u64>,
     ) -> Result<Receipt, Refused> {
-        let payment = Payment::from_pb(payment).map_err(Refusal::from)?;
+        let payment = Payment::from_pb(payment).map_err(|error| {
+            self.payments.count_refusal(&error.clone().into());
+            Refusal::from(error)
+        })?;
         let purpose = match units {
             Some(_) => Purpose::video(),
             None => Purpose::of(&credentials.capabilities),

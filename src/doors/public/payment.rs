@@ -61,7 +61,11 @@ struct RefreshRequest {
 
 /// Ticket parameters at the price of a session, for who pays in a gateway's place. A session without payments has no
 /// fixed price, and off-chain that is the answer to every well-formed request.
-pub(super) async fn refresh(State(door): State<Arc<Door>>, request: Request) -> Response {
+pub(super) async fn refresh(
+    State(door): State<Arc<Door>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Response {
     if request.method() != Method::POST {
         return reply::wrong_method("POST");
     }
@@ -84,6 +88,8 @@ pub(super) async fn refresh(State(door): State<Arc<Door>>, request: Request) -> 
     }
     let context = &door.context;
     if let Some(paid) = &context.paid {
+        // whoever asks proves nothing, and each answer costs a quote
+        door.gate.unverified(peer.address);
         let manifest = request.manifest_id.trim();
         let token = context.tokens.issue(manifest.to_owned(), (context.clock)());
         let info = context.broadcast.load().info(token);

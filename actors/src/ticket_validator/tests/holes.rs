@@ -77,6 +77,35 @@ fn absurd_prices_are_refused_also_without_tickets() {
 }
 
 #[test]
+fn tickets_at_a_lower_price_that_was_quoted_pay_and_do_not_lower_the_charge() {
+    run(|| async {
+        let house = House::open();
+        let gateway = house.gateway(1);
+        house.change_prices(|prices| prices.default = Some(price(10)));
+        let dear = house.quote(&gateway).await;
+        let receipt = house
+            .open_work("s", &gateway.pay(&dear, [1]), 1)
+            .await
+            .unwrap();
+        assert_eq!(receipt.fixed_price, Some(price(10)));
+        // the price of the day falls, and discovery quotes it to a gateway that has a session
+        house.change_prices(|prices| prices.default = Some(price(9)));
+        let cheap = house.quote(&gateway).await;
+        let receipt = house
+            .open_work("s", &gateway.pay(&cheap, [1]), 1)
+            .await
+            .unwrap();
+        assert_eq!(receipt.price, price(10), "charged as the session is");
+        // the same price without a ticket that proves it is a mere claim
+        let told = house.refused("s", &gateway.claim(Some((9, 1)))).await;
+        assert!(
+            told.contains("price 9 is below the price of the session, 10"),
+            "{told}"
+        );
+    });
+}
+
+#[test]
 fn claiming_price_0_neither_skips_the_credit_nor_lowers_the_charge() {
     run(|| async {
         let house = House::open();

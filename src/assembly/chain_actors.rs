@@ -29,7 +29,7 @@ use config::{Chain, Settings};
 use ledger::ticket::SenderSum;
 use ledger::{Ledger, LedgerError};
 use protocol::address::Address;
-use protocol::money::{Amount, U256};
+use protocol::money::{Amount, Currency, Rational, U256};
 use telemetry::Metrics;
 
 use super::on_chain::OnChain;
@@ -403,9 +403,13 @@ impl ChainSetup {
             max_gas_price: self.chain.transactions.max_gas_price.map(|most| most.0),
             ..Policy::default()
         };
+        let options = RedeemerOptions::new(self.recipient, policy, self.chain.redeem_gas);
         let options = RedeemerOptions {
-            settle_blocks: self.chain.transactions.confirmations.into(),
-            ..RedeemerOptions::new(self.recipient, policy, self.chain.redeem_gas)
+            // a re-organisation deeper than the operator's confirmations must not lose a ticket's money unseen
+            settle_blocks: options
+                .settle_blocks
+                .max(self.chain.transactions.confirmations.into()),
+            ..options
         };
         Box::new(move |notice| {
             let fronts = &setup.fronts;
@@ -522,9 +526,10 @@ fn credit_terms(payments: &config::Payments) -> CreditTerms {
 
 /// Prices as configured; `None` when a number is too long to be counted exactly.
 pub fn price_plan(prices: &config::Prices) -> Option<PricePlan> {
+    let exact = |number: config::Decimal| Rational::new(number.numerator(), number.denominator());
     let asked = |price: &config::Price| {
-        let amount = format!("{}{}", price.amount, price.currency);
-        AskedPrice::parse(&amount, &price.pixels.to_string()).ok()
+        let currency = Currency::from_name(&price.currency.to_string());
+        AskedPrice::new(exact(price.amount)?, currency, exact(price.pixels)?)
     };
     let gateways = prices.gateways.iter();
     let gateways = gateways.map(|(gateway, price)| Some((Address(gateway.bytes()), asked(price)?)));

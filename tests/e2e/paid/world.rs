@@ -223,6 +223,8 @@ impl World {
     pub async fn tick(&self) {
         tokio::time::sleep(Duration::from_millis(500)).await;
         self.advance_l1(1).await;
+        // deep enough for a receipt to count for good
+        self.chain.mine(64).await;
     }
 
     /// Lets L1 go on until no ticket of the node's books is without its end, and for as long as they move.

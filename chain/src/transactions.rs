@@ -244,6 +244,29 @@ pub enum Outcome {
     },
 }
 
+impl fmt::Display for Outcome {
+    /// One line for logs, without the log entries of the transaction.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mined = |mined: &Mined| {
+            format!(
+                "{} in block {}, {} gas at {} wei",
+                mined.hash, mined.block, mined.gas_used, mined.gas_price
+            )
+        };
+        match self {
+            Self::Mined(at) => write!(f, "mined: {}", mined(at)),
+            Self::Reverted(at, revert) => write!(f, "reverted ({revert}): {}", mined(at)),
+            Self::Refused(revert) => write!(f, "not sent, the contract refuses: {revert}"),
+            Self::Cancelled(None) => f.write_str("cancelled before it was sent"),
+            Self::Cancelled(Some(at)) => write!(f, "cancelled by {}", mined(at)),
+            Self::Expired => f.write_str("not sent in time"),
+            Self::Unknown { nonce, .. } => {
+                write!(f, "unknown: nonce {nonce} was used by something else")
+            }
+        }
+    }
+}
+
 impl Outcome {
     /// The transaction, when it was mined and not reverted.
     pub fn mined(&self) -> Option<&Mined> {

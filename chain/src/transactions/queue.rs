@@ -429,7 +429,7 @@ impl<N: TransactionNode, J: TransactionJournal> TransactionQueue<N, J> {
             if let Some(entry) = self.entries.remove(&id)
                 && let Some((outcome, _)) = entry.done
             {
-                tracing::info!(purpose = %entry.purpose, method = %entry.write.method, ?outcome, "transaction settled");
+                tracing::info!(purpose = %entry.purpose, method = %entry.write.method, %outcome, "transaction settled");
                 entry.progress.send_replace(Progress::Done(outcome));
             }
         }

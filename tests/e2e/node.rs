@@ -121,6 +121,8 @@ pub struct Worker {
     pub name: String,
     /// 0 while there is no process.
     pub pid: i32,
+    /// `busy` from before a segment is sent to it until it is answered.
+    pub state: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -307,6 +309,17 @@ impl Node {
                 .find(|one| one.name.ends_with(&suffix) && one.pid > 0)
         });
         Pid::from_raw(found.await.pid)
+    }
+
+    /// Waits until a worker has been given a segment.
+    pub async fn is_at_work(&self, worker: Pid) {
+        self.until("a worker at work", async || {
+            let workers: Vec<Worker> = self.json("/api/v1/workers").await;
+            workers
+                .into_iter()
+                .find(|one| one.pid == worker.as_raw() && one.state == "busy")
+        })
+        .await;
     }
 
     /// Every worker process of this node, spares included.

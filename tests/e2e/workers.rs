@@ -107,6 +107,8 @@ async fn a_worker_killed_in_the_middle_of_a_segment_is_replaced_and_the_segment_
         // Standing still, it cannot be done before it is killed.
         kill(worker, Signal::SIGSTOP).expect("stop the worker");
         let head = stream.begin(seq, media::tiny()).await;
+        // The head does not wait for the session, and a worker that dies before its turn costs no try.
+        node.is_at_work(worker).await;
         kill(worker, Signal::SIGKILL).expect("kill the worker");
         assert!(finish(head).await.outcome.is_ok(), "segment {seq}");
         assert_ne!(node.worker_of(stream.session()).await, worker);

@@ -291,7 +291,7 @@ impl Node {
 
     /// Takes no new streams and returns when the running ones have ended, or after `grace`.
     pub async fn drain(&self, grace: Duration) {
-        self.slots.set_draining(true);
+        self.slots.close();
         let end = Instant::now() + grace;
         while self.slots.used() > 0 && Instant::now() < end {
             tokio::time::sleep(DRAIN_POLL).await;

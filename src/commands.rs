@@ -3,6 +3,8 @@
 mod account;
 mod bench;
 mod check;
+mod drain;
+mod operator;
 mod options;
 mod push;
 mod run;
@@ -30,6 +32,7 @@ commands:
   push      send a file as live streams to a node, verify and save what comes back
   tickets   list winning tickets, show one, try or stop it, export proofs
   account   make a key, list the keys of a store
+  drain     let the running node take no new streams; `undrain` ends that
   bench     measure how many streams this machine transcodes in real time
   help      this text
 ";
@@ -44,6 +47,8 @@ pub fn dispatch(arguments: Vec<OsString>) -> ExitCode {
         "push" => push::main(rest),
         "tickets" => tickets::main(rest),
         "account" => account::main(rest),
+        "drain" => drain::main(rest, true),
+        "undrain" => drain::main(rest, false),
         "bench" => bench::main(rest),
         "help" => {
             print(HELP);

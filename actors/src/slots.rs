@@ -31,6 +31,7 @@ pub struct Slots {
     max: AtomicUsize,
     used: AtomicUsize,
     draining: AtomicBool,
+    closed: AtomicBool,
     customers: Mutex<HashMap<Customer, usize>>,
     metrics: Arc<Metrics>,
 }
@@ -45,6 +46,7 @@ impl Slots {
             max: AtomicUsize::new(max),
             used: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             customers: Mutex::default(),
             metrics,
         })
@@ -87,9 +89,19 @@ impl Slots {
             .set_max_sessions(u32::try_from(max).unwrap_or(u32::MAX));
     }
 
-    /// True when the node takes no new streams.
+    /// True when the node takes no new streams, for a while or for good.
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        self.draining.load(Ordering::Acquire) || self.is_closed()
+    }
+
+    /// True when the node stops.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Takes no new streams any more.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
     }
 
     /// Starts or ends draining.
@@ -169,5 +181,12 @@ mod tests {
         assert!(slots.take(customer(2)).is_none());
         assert!(slots.refuses(&customer(2)));
         assert!(!slots.refuses(&customer(1)));
+    }
+    #[test]
+    fn a_closed_pool_is_not_opened_by_the_end_of_a_drain() {
+        let slots = Slots::new(2, crate::test_metrics());
+        slots.close();
+        slots.set_draining(false);
+        assert!(slots.take(customer(1)).is_none());
     }
 }

@@ -191,6 +191,16 @@ impl NodeView for View {
         }
     }
 
+    fn set_draining(&self, draining: bool) -> Result<(), String> {
+        let slots = self.sessions.slots();
+        if slots.is_closed() {
+            return Err("the node is stopping; start it again to take streams".into());
+        }
+        slots.set_draining(draining);
+        tracing::info!(draining, "drain changed");
+        Ok(())
+    }
+
     fn workers(&self) -> Vec<WorkerView> {
         let views = self.workers.views();
         let view = |worker: actors::worker_registry::WorkerView| WorkerView {

@@ -2,7 +2,6 @@
 //! runs it opens the database itself.
 
 mod arguments;
-mod client;
 mod source;
 mod table;
 #[cfg(test)]
@@ -17,6 +16,7 @@ use serde::Serialize;
 
 use self::arguments::{Action, Asked};
 use self::source::Source;
+use super::operator::OperatorError;
 use super::{environment, print};
 
 /// Why a command was not carried out. Each kind has an exit code of its own.
@@ -43,6 +43,21 @@ impl Fault {
             Self::Usage(_) => super::USAGE,
             Self::Unknown(_) => 3,
             Self::Refused(_) => 4,
+        }
+    }
+}
+
+impl From<OperatorError> for Fault {
+    fn from(error: OperatorError) -> Self {
+        let text = error.to_string();
+        match error {
+            OperatorError::Failed(_) => Self::Failed(text),
+            OperatorError::Refused { code, .. } => match &*code {
+                "unknown_ticket" => Self::Unknown(text),
+                "illegal_step" => Self::Refused(text),
+                "bad_request" => Self::Usage(text),
+                _ => Self::Failed(text),
+            },
         }
     }
 }
@@ -172,7 +187,7 @@ async fn carry_out(source: &Source, asked: Asked) -> Result<Done, Fault> {
 }
 
 /// Every proof that is asked for as one array, page by page.
-async fn export(source: &Source, mut pairs: arguments::Pairs) -> Result<String, Fault> {
+async fn export(source: &Source, mut pairs: super::operator::Pairs) -> Result<String, Fault> {
     let all = pairs.iter().all(|(name, _)| *name != "limit");
     let mut rows = Vec::new();
     loop {

@@ -146,3 +146,38 @@ async fn a_data_directory_has_one_user() {
     assert!(told.contains("in use by another process"), "{told}");
     assert_eq!(node.get("/readyz").await.0, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_drains_a_node_and_takes_that_back_without_a_stream_noticing() {
+    let node = Node::start(&[]).await;
+    let address = node.operator.trim_start_matches("http://").to_owned();
+    let order = async |words: &'static [&'static str]| {
+        let address = address.clone();
+        let run = move || program(&[words, &["-cliAddr", &address]].concat()).output();
+        tokio::task::spawn_blocking(run)
+            .await
+            .expect("no panic")
+            .expect("run the command")
+    };
+    let gateway = Gateway::of(&node);
+    let running = gateway.stream("running", small()).await;
+    let late = gateway.stream("late", small()).await;
+    running.transcode(0, media::tiny()).await.expect("before");
+
+    let told = order(&["drain"]).await;
+    assert_eq!(told.status.code(), Some(0), "{told:?}");
+    let said = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(said.contains("running: 1"), "{said}");
+    assert!(node.get("/readyz").await.1.contains("draining"));
+    assert_eq!(late.begin(0, media::tiny()).await.status(), 403);
+    running.transcode(1, media::tiny()).await.expect("drained");
+
+    let (waiting, ended) = tokio::join!(order(&["drain", "-wait"]), running.end());
+    ended.expect("end");
+    assert_eq!(waiting.status.code(), Some(0), "{waiting:?}");
+    assert!(String::from_utf8_lossy(&waiting.stdout).contains("the last stream has ended"));
+
+    assert_eq!(order(&["undrain"]).await.status.code(), Some(0));
+    assert_eq!(node.get("/readyz").await.0, 200);
+    late.transcode(0, media::tiny()).await.expect("after");
+}

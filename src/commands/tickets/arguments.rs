@@ -4,10 +4,8 @@ use std::ffi::OsString;
 
 use protocol::signature::Hash;
 
+use crate::commands::operator::Pairs;
 use crate::doors::operator::ticket_filter;
-
-/// Names and values of a query.
-pub type Pairs = Vec<(&'static str, String)>;
 
 /// A command line.
 #[derive(Debug, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use protocol::signature::Hash;
 use serde_json::json;
 
 use super::Fault;
-use super::arguments::{Pairs, Step};
-use super::client::Client;
+use super::arguments::Step;
+use crate::commands::operator::{Client, Pairs};
 use crate::doors::operator::{TicketProofs, TicketSums, ticket_filter};
 
 /// See the module.
@@ -78,7 +78,7 @@ impl Source {
     /// A page of tickets.
     pub async fn list(&self, pairs: &Pairs) -> Result<TicketList, Fault> {
         match self {
-            Self::Node(client) => client.get("tickets", pairs).await,
+            Self::Node(client) => Ok(client.get("tickets", pairs).await?),
             Self::File { tickets, .. } => Ok(tickets.list(filter(pairs)?).await?),
         }
     }
@@ -86,7 +86,7 @@ impl Source {
     /// Tickets by state.
     pub async fn sums(&self) -> Result<TicketSums, Fault> {
         match self {
-            Self::Node(client) => client.get("tickets/sums", &Pairs::new()).await,
+            Self::Node(client) => Ok(client.get("tickets/sums", &Pairs::new()).await?),
             Self::File { tickets, .. } => Ok(TicketSums {
                 states: tickets.sums().await?,
             }),
@@ -96,7 +96,7 @@ impl Source {
     /// One ticket.
     pub async fn show(&self, hash: Hash) -> Result<TicketDetail, Fault> {
         match self {
-            Self::Node(client) => client.get(&path(hash, ""), &Pairs::new()).await,
+            Self::Node(client) => Ok(client.get(&path(hash, ""), &Pairs::new()).await?),
             Self::File { tickets, .. } => Ok(tickets.show(hash).await?),
         }
     }
@@ -104,7 +104,7 @@ impl Source {
     /// A page of proofs.
     pub async fn export(&self, pairs: &Pairs) -> Result<TicketProofs, Fault> {
         match self {
-            Self::Node(client) => client.get("tickets/export", pairs).await,
+            Self::Node(client) => Ok(client.get("tickets/export", pairs).await?),
             Self::File { tickets, .. } => {
                 let (tickets, next) = tickets.export(filter(pairs)?).await?;
                 Ok(TicketProofs { tickets, next })
@@ -116,16 +116,14 @@ impl Source {
     pub async fn step(&self, step: Step, hash: Hash) -> Result<TicketView, Fault> {
         match (self, step) {
             (Self::Node(client), Step::Retry) => {
-                client.post(&path(hash, "/retry"), &json!({})).await
+                Ok(client.post(&path(hash, "/retry"), &json!({})).await?)
             }
             (Self::Node(client), Step::Release) => {
-                client.post(&path(hash, "/release"), &json!({})).await
+                Ok(client.post(&path(hash, "/release"), &json!({})).await?)
             }
-            (Self::Node(client), Step::Hold { note }) => {
-                client
-                    .post(&path(hash, "/hold"), &json!({ "note": note }))
-                    .await
-            }
+            (Self::Node(client), Step::Hold { note }) => Ok(client
+                .post(&path(hash, "/hold"), &json!({ "note": note }))
+                .await?),
             (Self::File { tickets, .. }, Step::Retry) => Ok(tickets.retry(hash).await?),
             (Self::File { tickets, .. }, Step::Release) => Ok(tickets.release(hash).await?),
             (Self::File { tickets, .. }, Step::Hold { note }) => {
@@ -137,10 +135,10 @@ impl Source {
     /// Stops redemption or lets it go on.
     pub async fn hold_all(&self, held: bool) -> Result<(), Fault> {
         match self {
-            Self::Node(client) => client
+            Self::Node(client) => Ok(client
                 .post::<serde_json::Value>("redemption", &json!({ "held": held }))
                 .await
-                .map(drop),
+                .map(drop)?),
             Self::File { .. } => Err(Fault::Failed(
                 "no node runs, so nothing is redeemed; -all is for a running one".to_owned(),
             )),

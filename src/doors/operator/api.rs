@@ -27,6 +27,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/api/v1/sessions").route(web::get().to(sessions)))
         .service(web::resource("/api/v1/workers").route(web::get().to(workers)))
         .service(web::resource("/api/v1/max-sessions").route(web::post().to(set_max_sessions)))
+        .service(web::resource("/api/v1/drain").route(web::post().to(set_draining)))
         .configure(tickets::routes)
         .configure(payments::routes)
         .configure(chain::routes);
@@ -109,6 +110,24 @@ async fn set_max_sessions(
         Limit::Word(Word::Auto) => SessionLimit::Auto(0),
     };
     let changed = state.node.set_max_sessions(limit);
+    changed.map_err(Failure::Refused)?;
+    Ok(status(state).await)
+}
+
+/// Body of a drain: whether no new streams are taken.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Drain {
+    draining: bool,
+}
+
+async fn set_draining(
+    state: State,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> Result<HttpResponse, Failure> {
+    let Drain { draining } = change(&request, &body, "{\"draining\": true} or false")?;
+    let changed = state.node.set_draining(draining);
     changed.map_err(Failure::Refused)?;
     Ok(status(state).await)
 }

@@ -53,6 +53,17 @@ impl NodeView for Node {
         *self.limit.lock() = limit;
         Ok(())
     }
+    fn set_draining(&self, draining: bool) -> Result<(), String> {
+        let mut reasons = self.reasons.lock();
+        reasons.retain(|reason| reason.code != "draining");
+        if draining {
+            reasons.push(Reason {
+                code: "draining",
+                text: "the node drains".into(),
+            });
+        }
+        Ok(())
+    }
     fn workers(&self) -> Vec<WorkerView> {
         vec![WorkerView {
             name: "cpu-1".into(),
@@ -263,6 +274,18 @@ async fn max_sessions_is_set_by_form_or_query() {
     )
     .await;
     assert_eq!(*desk.node.limit.lock(), SessionLimit::Fixed(4));
+}
+
+#[actix_web::test]
+async fn a_drain_is_ordered_taken_back_and_seen() {
+    let desk = desk(false).await;
+    let path = "/api/v1/drain";
+    let (status, body) = desk.ask(json(path, r#"{"draining":true}"#)).await;
+    assert_eq!(status, 200);
+    assert!(body.contains(r#""code":"draining""#), "{body}");
+    let (_, body) = desk.ask(json(path, r#"{"draining":false}"#)).await;
+    assert!(body.contains(r#""ready":true"#), "{body}");
+    assert_eq!(desk.ask(json(path, r#"{"draining":1}"#)).await.0, 400);
 }
 
 #[actix_web::test]

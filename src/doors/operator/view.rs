@@ -30,6 +30,11 @@ pub trait NodeView: Send + Sync {
     /// # Errors
     /// Why it was not changed, in words for the operator.
     fn set_max_sessions(&self, limit: SessionLimit) -> Result<(), String>;
+    /// Stops taking new streams, or takes them again; running ones go on.
+    ///
+    /// # Errors
+    /// Why it was not changed, in words for the operator.
+    fn set_draining(&self, draining: bool) -> Result<(), String>;
     /// Every worker, local processes and remote transcoders.
     fn workers(&self) -> Vec<WorkerView>;
     /// Every open stream.

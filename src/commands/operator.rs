@@ -8,13 +8,29 @@ use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Fault;
-use super::arguments::Pairs;
-
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(3);
 /// Longest wait for an answer.
 const ANSWER: Duration = Duration::from_secs(30);
+
+/// Names and values of a query.
+pub type Pairs = Vec<(&'static str, String)>;
+
+/// Why the node was asked in vain.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// It could not be asked, or its answer could not be read.
+    #[error("{0}")]
+    Failed(String),
+    /// It refused.
+    #[error("{error}")]
+    Refused {
+        /// Short name that does not change, as the API gives it.
+        code: String,
+        /// In words.
+        error: String,
+    },
+}
 
 /// A node's operator port.
 pub struct Client {
@@ -34,7 +50,7 @@ impl fmt::Display for Client {
 
 impl Client {
     /// For the node with these options, whether it runs or not.
-    pub fn new(location: &Location) -> Result<Self, Fault> {
+    pub fn new(location: &Location) -> Result<Self, OperatorError> {
         let port = location.operator.clone();
         let mut builder = reqwest::Client::builder()
             .no_proxy()
@@ -51,7 +67,7 @@ impl Client {
         }
         let http = builder
             .build()
-            .map_err(|error| Fault::Failed(format!("cannot make a client: {error}")))?;
+            .map_err(|error| OperatorError::Failed(format!("cannot make a client: {error}")))?;
         Ok(Self {
             http,
             base: format!("http://{address}/api/v1/"),
@@ -60,7 +76,7 @@ impl Client {
     }
 
     /// Whether a node answers.
-    pub async fn is_there(&self) -> Result<bool, Fault> {
+    pub async fn is_there(&self) -> Result<bool, OperatorError> {
         match self.send(Method::GET, "status", &[], None::<&()>).await {
             Ok(answer) => {
                 read::<serde_json::Value>(answer).await?;
@@ -72,7 +88,11 @@ impl Client {
     }
 
     /// Reads something.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str, pairs: &Pairs) -> Result<T, Fault> {
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        pairs: &Pairs,
+    ) -> Result<T, OperatorError> {
         let answer = self.send(Method::GET, path, pairs, None::<&()>).await;
         read(answer.map_err(|error| self.silent(&error))?).await
     }
@@ -82,7 +102,7 @@ impl Client {
         &self,
         path: &str,
         body: &impl Serialize,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, OperatorError> {
         let answer = self.send(Method::POST, path, &[], Some(body)).await;
         read(answer.map_err(|error| self.silent(&error))?).await
     }
@@ -108,10 +128,10 @@ impl Client {
         request.send().await
     }
 
-    fn silent(&self, error: &reqwest::Error) -> Fault {
+    fn silent(&self, error: &reqwest::Error) -> OperatorError {
         use std::error::Error;
         let cause = error.source().map(|cause| format!(": {cause}"));
-        Fault::Failed(format!(
+        OperatorError::Failed(format!(
             "the node at {self} does not answer: {error}{}",
             cause.unwrap_or_default()
         ))
@@ -119,7 +139,7 @@ impl Client {
 }
 
 /// An answer, or the fault it tells of.
-async fn read<T: DeserializeOwned>(answer: reqwest::Response) -> Result<T, Fault> {
+async fn read<T: DeserializeOwned>(answer: reqwest::Response) -> Result<T, OperatorError> {
     #[derive(Deserialize)]
     struct Refusal {
         code: String,
@@ -127,7 +147,7 @@ async fn read<T: DeserializeOwned>(answer: reqwest::Response) -> Result<T, Fault
     }
     let status = answer.status();
     let unreadable = |error: &dyn fmt::Display| {
-        Fault::Failed(format!(
+        OperatorError::Failed(format!(
             "the node's answer ({status}) cannot be read, it may be of another release: {error}"
         ))
     };
@@ -136,17 +156,12 @@ async fn read<T: DeserializeOwned>(answer: reqwest::Response) -> Result<T, Fault
         return serde_json::from_slice(&body).map_err(|error| unreadable(&error));
     }
     if status == StatusCode::UNAUTHORIZED {
-        return Err(Fault::Failed(
+        return Err(OperatorError::Failed(
             "the node wants its token: give it with -cliToken".to_owned(),
         ));
     }
     Err(match serde_json::from_slice::<Refusal>(&body) {
-        Ok(Refusal { code, error }) => match &*code {
-            "unknown_ticket" => Fault::Unknown(error),
-            "illegal_step" => Fault::Refused(error),
-            "bad_request" => Fault::Usage(error),
-            _ => Fault::Failed(error),
-        },
+        Ok(Refusal { code, error }) => OperatorError::Refused { code, error },
         Err(_) => unreadable(&String::from_utf8_lossy(&body).trim()),
     })
 }

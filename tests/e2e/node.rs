@@ -160,6 +160,8 @@ pub async fn plain() -> &'static Node {
 pub fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.args(arguments).stdin(Stdio::null());
+    // cargo's: directories that a worker with a user of its own may not be able to enter
+    command.env_remove("LD_LIBRARY_PATH");
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("LP_") {
             command.env_remove(name);

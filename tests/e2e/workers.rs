@@ -208,3 +208,31 @@ fn is_running(pid: Pid) -> bool {
     stat.rsplit_once(") ")
         .is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_worker_of_a_node_that_root_started_is_root_or_its_neighbours_user() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("these tests do not run as root: workers keep the daemon's user");
+        return;
+    }
+    let node = Node::start(&[]).await;
+    let streams = streams(&node).await;
+    let mut users = std::collections::BTreeSet::new();
+    for stream in &streams[..2] {
+        stream.transcode(0, media::tiny()).await.expect("a segment");
+        let worker = node.worker_of(stream.session()).await;
+        users.insert(owner(worker));
+    }
+    assert_eq!(users.len(), 2, "{users:?}");
+    assert!(!users.contains(&0), "{users:?}");
+}
+
+/// The user as whom a process acts.
+fn owner(process: Pid) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("its status");
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1))
+        .and_then(|user| user.parse().ok())
+        .expect("a user")
+}

@@ -6,6 +6,7 @@
 mod calls;
 mod files;
 mod limits;
+mod user;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -39,6 +40,9 @@ pub fn begin() -> Vec<Wall> {
 /// Puts up the other walls, once it is known what must stay reachable, and says which of all stand. The process must
 /// still have one thread.
 pub fn enter(plan: &SandboxPlan, mut walls: Vec<Wall>) -> Vec<Wall> {
+    if user::needed() {
+        walls.push(wall("own-user", user::leave_root(plan)));
+    }
     walls.extend([
         wall("not-dumpable", limits::not_dumpable()),
         wall("limits", limits::set(plan.memory)),

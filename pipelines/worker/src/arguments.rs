@@ -30,8 +30,6 @@ pub(crate) struct Serve {
     pub(crate) memory: Option<u64>,
     /// The only directory that may be written.
     pub(crate) scratch: Option<PathBuf>,
-    /// GStreamer's registry.
-    pub(crate) registry: Option<PathBuf>,
 }
 
 pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Mode, lexopt::Error> {
@@ -44,7 +42,6 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Mode, lexopt::Error> {
         match argument {
             Long("memory") => serve.memory = Some(parser.value()?.parse()?),
             Long("scratch") => serve.scratch = Some(parser.value()?.into()),
-            Long("registry") => serve.registry = Some(parser.value()?.into()),
             Long("write-registry") => write_registry = Some(parser.value()?.into()),
             Long("elements") => elements = true,
             Long("nvidia") => device = Some(Device::Nvidia(parser.value()?.parse()?)),
@@ -70,11 +67,10 @@ mod tests {
 
     #[test]
     fn the_daemons_command_line_is_understood() {
-        let mode = parsed(&["--memory", "1000", "--scratch", "/s", "--registry", "/r"]).unwrap();
+        let mode = parsed(&["--memory", "1000", "--scratch", "/s"]).unwrap();
         let expected = Serve {
             memory: Some(1000),
             scratch: Some("/s".into()),
-            registry: Some("/r".into()),
         };
         assert_eq!(mode, Mode::Serve(expected));
     }

@@ -96,12 +96,7 @@ fn plan(arguments: &Serve, device: host::job::Device) -> SandboxPlan {
         device,
         memory: arguments.memory,
         scratch: arguments.scratch.clone(),
-        readable: arguments
-            .registry
-            .iter()
-            .cloned()
-            .chain(library_paths())
-            .collect(),
+        readable: library_paths().collect(),
     }
 }
 

@@ -12,6 +12,8 @@ use serde::Serialize;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Findings {
+    /// Number of the user behind the walls.
+    user: u32,
     walls: Vec<Wall>,
     attempts: Vec<Attempt>,
 }
@@ -36,6 +38,10 @@ pub(crate) fn run(walls: Vec<Wall>, forbidden: &Path) -> Findings {
         attempt("child process", Command::new("/bin/true").spawn()),
         attempt("fork", clone_process()),
         attempt("exec", nix::unistd::execv(c"/bin/true", &[c"true"])),
+        attempt(
+            "be root",
+            nix::unistd::setuid(nix::unistd::Uid::from_raw(0)),
+        ),
         attempt("ptrace", call(libc::SYS_ptrace, [0; 4])),
         attempt("name space", call(libc::SYS_unshare, [0; 4])),
         attempt("mount", call(libc::SYS_mount, [0; 4])),
@@ -66,7 +72,11 @@ pub(crate) fn run(walls: Vec<Wall>, forbidden: &Path) -> Findings {
             std::fs::write("/usr/orchestrion-self-test", "x"),
         ),
     ];
-    Findings { walls, attempts }
+    Findings {
+        user: nix::unistd::geteuid().as_raw(),
+        walls,
+        attempts,
+    }
 }
 
 fn attempt<T, E: Into<io::Error>>(name: &'static str, outcome: Result<T, E>) -> Attempt {

@@ -89,7 +89,9 @@ impl WorkerLauncher {
             .prefix("orchestrion-worker-")
             .tempdir()
             .map_err(|error| self.refused(error))?;
-        let process = self.process(far, &scratch);
+        let registry = self.copy_registry(&scratch).await;
+        let registry = registry.map_err(|error| self.refused(error))?;
+        let process = self.process(far, &scratch, registry.as_deref());
         let mut child = start(process).await.map_err(|error| self.refused(error))?;
         let pid = child.id();
         let errors = child.stderr.take();
@@ -120,7 +122,17 @@ impl WorkerLauncher {
         })
     }
 
-    fn process(&self, link: StdStream, scratch: &TempDir) -> Process {
+    /// Where a worker with a user of its own can read it, however closed the daemon's directory is.
+    async fn copy_registry(&self, scratch: &TempDir) -> io::Result<Option<PathBuf>> {
+        let Some(registry) = &self.registry else {
+            return Ok(None);
+        };
+        let copy = scratch.path().join("plugins");
+        tokio::fs::write(&copy, tokio::fs::read(registry).await?).await?;
+        Ok(Some(copy))
+    }
+
+    fn process(&self, link: StdStream, scratch: &TempDir, registry: Option<&Path>) -> Process {
         let mut process = Process::new(&self.binary);
         process
             .args(&self.arguments)
@@ -141,10 +153,8 @@ impl WorkerLauncher {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .process_group(0);
-        if let Some(registry) = &self.registry {
+        if let Some(registry) = registry {
             process
-                .arg("--registry")
-                .arg(registry)
                 .env("GST_REGISTRY", registry)
                 .env("GST_REGISTRY_UPDATE", "no");
         }

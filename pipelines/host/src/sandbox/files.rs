@@ -92,7 +92,7 @@ fn device_facts(device: &Device) -> &'static [&'static str] {
 }
 
 /// Device nodes of the driver. All cards: which node belongs to which CUDA index is only known to the driver.
-fn device_nodes(device: &Device) -> Vec<PathBuf> {
+pub(super) fn device_nodes(device: &Device) -> Vec<PathBuf> {
     match device {
         Device::Cpu => Vec::new(),
         Device::Nvidia(_) => std::fs::read_dir("/dev")

@@ -1,7 +1,8 @@
 //! Walls of the process itself: descriptors, privileges, core dumps, resource limits.
 //!
-//! The number of threads is not limited: `RLIMIT_NPROC` counts all processes of the user, the daemon's threads too. New
-//! processes are refused by the call filter, and each thread's stack counts as memory.
+//! The number of threads is limited where the worker has a user of its own only: `RLIMIT_NPROC` counts all processes of
+//! the user, else the daemon's threads too. New processes are refused by the call filter, and each thread's stack counts
+//! as memory. CPU time is not limited: a worker lives as long as its stream, and a deadline ends what takes too long.
 
 use std::os::fd::RawFd;
 
@@ -54,6 +55,11 @@ pub(super) fn set(memory: Option<u64>) -> nix::Result<()> {
     bound(Resource::RLIMIT_FSIZE, FILE_SIZE)?;
     bound(Resource::RLIMIT_NOFILE, DESCRIPTORS)?;
     memory.map_or(Ok(()), |memory| bound(Resource::RLIMIT_DATA, memory))
+}
+
+/// Bounds the threads of this process's user.
+pub(super) fn threads(most: u64) -> nix::Result<()> {
+    setrlimit(Resource::RLIMIT_NPROC, most, most)
 }
 
 /// A daemon that runs as root does not make its workers mighty.

@@ -224,7 +224,7 @@ impl WorkerRegistry {
             let guard = metrics.worker.started(&name);
             match launcher.launch(settings).await {
                 Ok(link) => {
-                    *walls.lock() = link.walls.clone();
+                    tell_of_walls(&mut walls.lock(), &link.walls);
                     tracing::debug!(worker = name, pid = link.handle.pid(), "worker started");
                     Ok(Process::new(link, guard))
                 }
@@ -301,4 +301,22 @@ impl Handler<Refill> for WorkerRegistry {
             }
         }));
     }
+}
+/// Says what stands around workers when that is news.
+fn tell_of_walls(known: &mut Vec<Wall>, found: &[Wall]) {
+    if *known == found {
+        return;
+    }
+    for wall in found {
+        if let Some(reason) = &wall.missing {
+            tracing::warn!(wall = wall.name, reason, "a wall around workers is missing");
+        }
+    }
+    let standing: Vec<_> = found
+        .iter()
+        .filter(|wall| wall.missing.is_none())
+        .map(|wall| wall.name.as_str())
+        .collect();
+    tracing::info!(standing = standing.join(","), "walls around workers");
+    found.clone_into(known);
 }

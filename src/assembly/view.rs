@@ -9,6 +9,7 @@ use actors::arbiters::Arbiters;
 use actors::capability_broadcaster::Broadcast;
 use actors::session_manager::Sessions;
 use actors::worker_registry::Workers;
+use host::message::Wall;
 
 use super::chain_view::NodeChain;
 use crate::doors::operator::view::{
@@ -199,6 +200,10 @@ impl NodeView for View {
         slots.set_draining(draining);
         tracing::info!(draining, "drain changed");
         Ok(())
+    }
+
+    fn walls(&self) -> Vec<Wall> {
+        self.workers.walls()
     }
 
     fn workers(&self) -> Vec<WorkerView> {

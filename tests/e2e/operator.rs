@@ -86,3 +86,21 @@ async fn a_changed_session_limit_holds_at_once() {
     node.get("/setMaxSessions?maxSessions=2").await;
     second.transcode(0, media::tiny()).await.expect("second");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn which_walls_stand_around_workers_is_told() {
+    let node = shared().await;
+    let (_, text) = node.get("/api/v1/status").await;
+    let status: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let walls = status["walls"].as_array().expect("a list");
+    let seccomp = walls.iter().find(|wall| wall["name"] == "seccomp");
+    assert!(
+        seccomp.is_some_and(|wall| wall["missing"].is_null()),
+        "{text}"
+    );
+    assert!(
+        node.log().contains("walls around workers"),
+        "{}",
+        node.log()
+    );
+}

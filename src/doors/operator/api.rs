@@ -9,6 +9,7 @@ mod tickets;
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use host::message::Wall;
 use serde::{Deserialize, Serialize};
 
 use self::failure::{Failure, change};
@@ -51,6 +52,8 @@ struct Status {
     max_sessions_auto: bool,
     /// From 0 to 1, over the latest segments.
     success_rate: f64,
+    /// Walls around worker processes, as the last one that started found them.
+    walls: Vec<Wall>,
 }
 
 async fn status(state: State) -> HttpResponse {
@@ -67,6 +70,7 @@ async fn status(state: State) -> HttpResponse {
         max_sessions: limit.now(),
         max_sessions_auto: matches!(limit, SessionLimit::Auto(_)),
         success_rate: state.metrics.video.success_rate(),
+        walls: state.node.walls(),
     })
 }
 

@@ -8,6 +8,7 @@ mod chain;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use host::message::Wall;
 use serde::Serialize;
 
 pub use self::chain::{ChainIdentity, ChainSnapshot, ChainView};
@@ -37,6 +38,10 @@ pub trait NodeView: Send + Sync {
     fn set_draining(&self, draining: bool) -> Result<(), String>;
     /// Every worker, local processes and remote transcoders.
     fn workers(&self) -> Vec<WorkerView>;
+    /// Walls around worker processes, as the last one that started found them.
+    fn walls(&self) -> Vec<Wall> {
+        Vec::new()
+    }
     /// Every open stream.
     fn sessions(&self) -> Vec<SessionView>;
     /// Chain, payments and tickets; `None` off-chain.

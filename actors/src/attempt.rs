@@ -264,6 +264,7 @@ mod tests {
             duration_ms: 2000,
             clip: None,
             provider: String::new(),
+            perceptual_hash: false,
         }
     }
 

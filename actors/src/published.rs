@@ -4,16 +4,27 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 /// A published list. Cheap to clone.
 #[derive(Debug)]
-pub struct List<K, V>(Arc<Mutex<BTreeMap<K, V>>>);
+pub struct List<K, V>(Arc<Shared<K, V>>);
+
+#[derive(Debug)]
+struct Shared<K, V> {
+    /// Each value with the number of its owner.
+    values: Mutex<BTreeMap<K, (u64, V)>>,
+    owners: AtomicU64,
+}
 
 impl<K, V> Default for List<K, V> {
     fn default() -> Self {
-        Self(Arc::default())
+        Self(Arc::new(Shared {
+            values: Mutex::default(),
+            owners: AtomicU64::new(0),
+        }))
     }
 }
 
@@ -24,27 +35,28 @@ impl<K, V> Clone for List<K, V> {
 }
 
 impl<K: Ord + Clone, V: Clone> List<K, V> {
-    /// Enters `value` under `key`; an older entry of that key is replaced.
+    /// Enters `value` under `key`; an older entry of that key is replaced, and its owner has no say any more.
     pub fn enter(&self, key: K, value: V) -> Entry<K, V> {
-        self.0.lock().insert(key.clone(), value);
+        let owner = self.0.owners.fetch_add(1, Ordering::Relaxed);
+        self.0.values.lock().insert(key.clone(), (owner, value));
         Entry {
             key,
+            owner,
             list: self.clone(),
         }
     }
 
     /// All values, by key.
     pub fn values(&self) -> Vec<V> {
-        self.0.lock().values().cloned().collect()
+        let values = self.0.values.lock();
+        values.values().map(|(_, value)| value.clone()).collect()
     }
 
     /// How many values fit `condition`.
     pub fn count(&self, condition: impl Fn(&V) -> bool) -> usize {
-        self.0
-            .lock()
-            .values()
-            .filter(|value| condition(value))
-            .count()
+        let values = self.0.values.lock();
+        let fits = values.values().filter(|(_, value)| condition(value));
+        fits.count()
     }
 }
 
@@ -52,6 +64,7 @@ impl<K: Ord + Clone, V: Clone> List<K, V> {
 #[derive(Debug)]
 pub struct Entry<K: Ord, V> {
     key: K,
+    owner: u64,
     list: List<K, V>,
 }
 
@@ -63,7 +76,9 @@ impl<K: Ord, V> Entry<K, V> {
 
     /// Changes the published value.
     pub fn change(&self, change: impl FnOnce(&mut V)) {
-        if let Some(value) = self.list.0.lock().get_mut(&self.key) {
+        if let Some((owner, value)) = self.list.0.values.lock().get_mut(&self.key)
+            && *owner == self.owner
+        {
             change(value);
         }
     }
@@ -71,7 +86,11 @@ impl<K: Ord, V> Entry<K, V> {
 
 impl<K: Ord, V> Drop for Entry<K, V> {
     fn drop(&mut self) {
-        self.list.0.lock().remove(&self.key);
+        let mut values = self.list.0.values.lock();
+        let owner = values.get(&self.key).map(|(owner, _)| *owner);
+        if owner == Some(self.owner) {
+            values.remove(&self.key);
+        }
     }
 }
 
@@ -86,6 +105,18 @@ mod tests {
         entry.change(|value| *value = "b");
         assert_eq!(list.values(), ["b"]);
         drop(entry);
+        assert!(list.values().is_empty());
+    }
+
+    #[test]
+    fn an_owner_who_was_replaced_takes_nothing_along() {
+        let list = List::default();
+        let old = list.enter(1, "old");
+        let new = list.enter(1, "new");
+        old.change(|value| *value = "late");
+        drop(old);
+        assert_eq!(list.values(), ["new"]);
+        drop(new);
         assert!(list.values().is_empty());
     }
 }

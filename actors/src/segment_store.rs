@@ -81,6 +81,8 @@ struct Inner {
 struct Session {
     rings: BTreeMap<String, VecDeque<Entry>>,
     bytes: usize,
+    /// Actors that hold the session open: for a moment two, when one follows the other.
+    owners: usize,
     ended: Option<Instant>,
 }
 
@@ -106,14 +108,12 @@ impl SegmentStore {
         }
     }
 
-    /// Opens a directory for a session.
+    /// Opens a directory for a session, until [`Self::end`] has been called as often.
     pub fn open(&self, session: &str) {
-        self.inner
-            .write()
-            .sessions
-            .entry(session.to_owned())
-            .or_default()
-            .ended = None;
+        let mut inner = self.inner.write();
+        let session = inner.sessions.entry(session.to_owned()).or_default();
+        session.owners += 1;
+        session.ended = None;
     }
 
     /// Stores `object` as `<directory>/<name>`, replacing one of the same name and evicting the oldest beyond the bounds.
@@ -163,7 +163,10 @@ impl SegmentStore {
     /// Ends a session at `now`: nothing more is stored, and its objects vanish after [`GRACE`].
     pub fn end(&self, session: &str, now: Instant) {
         if let Some(session) = self.inner.write().sessions.get_mut(session) {
-            session.ended.get_or_insert(now);
+            session.owners = session.owners.saturating_sub(1);
+            if session.owners == 0 {
+                session.ended.get_or_insert(now);
+            }
         }
     }
 

@@ -21,11 +21,14 @@ use crate::slots::{Customer, Slot, Slots};
 use crate::supervisor::AddrCell;
 use crate::transcode_session::{
     SegmentRequest, SessionFront, SessionList, SessionSetup, SessionView, TranscodeSession,
+    Unqueued,
 };
 use crate::worker_registry::Workers;
 
 /// Requests that may be under way at once.
 const FRONT: usize = 1024;
+/// Sessions that may end under a segment that is on its way, before it is given up.
+const ENDED_SESSIONS: usize = 4;
 /// How often ended sessions are swept from the store.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -96,24 +99,30 @@ impl Sessions {
         admission: &Admission,
         request: SegmentRequest,
     ) -> Result<(), SegmentFailure> {
-        let open = Open {
-            session_id: admission.session_id.clone(),
-            manifest_id: admission.manifest_id.clone(),
-            slot: Arc::clone(&admission.slot),
-        };
-        let front = self
-            .front
-            .ask(open)
-            .await
-            .ok_or_else(|| SegmentFailure::lost("the session manager is restarting"))?;
-        let answer = front.enqueue(request).await;
-        if let Err(SegmentFailure {
-            cause: Cause::Busy, ..
-        }) = &answer
-        {
-            self.metrics.video.pool_full(Pool::StreamQueue);
+        let mut request = request;
+        for _ in 0..ENDED_SESSIONS {
+            let open = Open {
+                session_id: admission.session_id.clone(),
+                manifest_id: admission.manifest_id.clone(),
+                slot: Arc::clone(&admission.slot),
+            };
+            let front = self
+                .front
+                .ask(open)
+                .await
+                .ok_or_else(|| SegmentFailure::lost("the session manager is restarting"))?;
+            match front.enqueue(request).await {
+                Ok(()) => return Ok(()),
+                Err(Unqueued::Ended(back)) => request = *back,
+                Err(Unqueued::Failed(failure)) => {
+                    if failure.cause == Cause::Busy {
+                        self.metrics.video.pool_full(Pool::StreamQueue);
+                    }
+                    return Err(failure);
+                }
+            }
         }
-        answer
+        Err(SegmentFailure::lost("the session ends again and again"))
     }
 
     /// Ends a session; an unknown one is no error.

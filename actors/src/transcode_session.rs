@@ -15,11 +15,12 @@ use actix::{
 use bytes::Bytes;
 use futures::FutureExt;
 use host::job::{JobStats, SegmentJob};
+use protocol::profile::VideoProfile;
 use protocol::{result, texts};
 use serde::Serialize;
 use telemetry::metrics::label::SessionEnd;
 use telemetry::metrics::{Metrics, StreamMetrics};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 use tokio::time::Instant;
 
 use crate::body::Body;
@@ -43,6 +44,8 @@ pub struct Transcoded {
     pub contents: Vec<Bytes>,
     /// Encoded pixels of each rendition, in the order of the profiles.
     pub pixels: Vec<u64>,
+    /// Whether the perceptual hash of each rendition is in the store, in the order of the profiles.
+    pub hashed: Vec<bool>,
     /// What it cost.
     pub stats: JobStats,
     /// Tries that failed before.
@@ -64,6 +67,14 @@ pub struct SegmentRequest {
     pub reply: oneshot::Sender<SegmentAnswer>,
 }
 
+/// Why a session did not take a segment.
+pub enum Unqueued {
+    /// What the gateway is told.
+    Failed(SegmentFailure),
+    /// The session ended in the meantime: a fresh one will take it.
+    Ended(Box<SegmentRequest>),
+}
+
 /// How doors reach a session: permits stand in front of the mailbox.
 #[derive(Clone)]
 pub struct SessionFront {
@@ -75,24 +86,29 @@ impl SessionFront {
     /// Queues a segment.
     ///
     /// # Errors
-    /// `OrchestratorBusy` when five segments are under way, `TranscoderStopped` when the session is gone.
-    pub async fn enqueue(&self, request: SegmentRequest) -> Result<(), SegmentFailure> {
-        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
-            SegmentFailure::new(
-                Cause::Busy,
-                texts::BUSY,
-                format!("{QUEUE} segments of the session are under way"),
-            )
-        })?;
-        self.addr
-            .send(Enqueue { request, permit })
-            .await
-            .map_err(|error| SegmentFailure::lost(format!("session is gone: {error}")))
+    /// `OrchestratorBusy` when five segments are under way, `TranscoderStopped` when the session died; a session that has
+    /// ended gives the request back.
+    pub async fn enqueue(&self, request: SegmentRequest) -> Result<(), Unqueued> {
+        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(TryAcquireError::Closed) => return Err(Unqueued::Ended(Box::new(request))),
+            Err(TryAcquireError::NoPermits) => {
+                return Err(Unqueued::Failed(SegmentFailure::new(
+                    Cause::Busy,
+                    texts::BUSY,
+                    format!("{QUEUE} segments of the session are under way"),
+                )));
+            }
+        };
+        let sent = self.addr.send(Enqueue { request, permit }).await;
+        sent.map_err(|error| {
+            Unqueued::Failed(SegmentFailure::lost(format!("session is gone: {error}")))
+        })
     }
 
-    /// False once the actor is gone.
+    /// False once the session has ended or died.
     pub fn is_alive(&self) -> bool {
-        self.addr.connected()
+        self.addr.connected() && !self.permits.is_closed()
     }
 
     /// Ends the session once its segments are done.
@@ -193,6 +209,8 @@ pub struct TranscodeSession {
     stream: StreamMetrics,
     entry: Entry<String, SessionView>,
     queue: VecDeque<Queued>,
+    /// The front's: one for each segment that waits, is at work, or is on its way here.
+    permits: Arc<Semaphore>,
     running: bool,
     worker: Option<WorkerLease>,
     idle: Option<SpawnHandle>,
@@ -231,6 +249,8 @@ impl TranscodeSession {
             score_milli: 0,
         };
         let entry = setup.list.enter(setup.session_id.clone(), view);
+        let permits = Arc::new(Semaphore::new(QUEUE));
+        let given = Arc::clone(&permits);
         let addr = Self::start_in_arbiter(arbiter, move |ctx| {
             ctx.set_mailbox_capacity(QUEUE * 2);
             Self {
@@ -239,6 +259,7 @@ impl TranscodeSession {
                 setup,
                 directory,
                 queue: VecDeque::new(),
+                permits: given,
                 running: false,
                 worker: None,
                 idle: None,
@@ -248,10 +269,7 @@ impl TranscodeSession {
                 _notice: notice,
             }
         });
-        SessionFront {
-            addr,
-            permits: Arc::new(Semaphore::new(QUEUE)),
-        }
+        SessionFront { addr, permits }
     }
 
     fn rearm_idle(&mut self, ctx: &mut Context<Self>) {
@@ -269,9 +287,17 @@ impl TranscodeSession {
 
     fn end(&mut self, reason: SessionEnd, ctx: &mut Context<Self>) {
         self.ending.get_or_insert(reason);
-        if !self.running && self.queue.is_empty() {
+        self.leave(ctx);
+    }
+
+    /// Ends unless a segment waits, is at work or is on its way. From then on the front takes none, so none is lost.
+    fn leave(&mut self, ctx: &mut Context<Self>) -> bool {
+        let all = self.permits.try_acquire_many(QUEUE as u32).is_ok();
+        if all {
+            self.permits.close();
             ctx.stop();
         }
+        all
     }
 
     fn run_next(&mut self, ctx: &mut Context<Self>) {
@@ -279,11 +305,10 @@ impl TranscodeSession {
             return;
         }
         let Some(queued) = self.queue.pop_front() else {
-            if let Some(reason) = self.ending {
-                self.end(reason, ctx);
-            } else if self.delivered + self.failed == 0 {
-                // its only segment never became whole: the slot is free again at once
-                self.end(SessionEnd::Gateway, ctx);
+            // where its only segment never became whole, the slot is free again at once
+            let idle = self.delivered + self.failed == 0;
+            if (self.ending.is_some() || idle) && self.leave(ctx) {
+                self.ending.get_or_insert(SessionEnd::Gateway);
             }
             return;
         };
@@ -371,25 +396,35 @@ impl TranscodeSession {
     fn store(&self, spec: &SegmentJob, finished: Finished) -> SegmentAnswer {
         let mut pixels = Vec::with_capacity(spec.profiles.len());
         let mut contents = Vec::with_capacity(spec.profiles.len());
-        for (profile, (rendition, bytes)) in spec.profiles.iter().zip(finished.renditions) {
-            let name = result::rendition_file(profile, spec.seq);
-            contents.push(bytes.clone());
+        let mut hashed = Vec::with_capacity(spec.profiles.len());
+        let put = |profile: &VideoProfile, name: &str, bytes| {
             let object = Object {
                 bytes,
                 format: profile.format,
             };
             self.directory
                 .store
-                .put(&self.setup.session_id, &profile.name, &name, object)
+                .put(&self.setup.session_id, &profile.name, name, object)
                 .map_err(|error| {
                     SegmentFailure::new(Cause::Store, texts::SESSION_ENDED, error.to_string())
-                })?;
+                })
+        };
+        for (profile, (rendition, bytes)) in spec.profiles.iter().zip(finished.renditions) {
+            let name = result::rendition_file(profile, spec.seq);
+            let (file, hash) = rendition.split(bytes);
+            contents.push(file.clone());
+            put(profile, &name, file)?;
+            hashed.push(!hash.is_empty());
+            if !hash.is_empty() {
+                put(profile, &result::hash_file(profile, spec.seq), hash)?;
+            }
             pixels.push(rendition.pixels());
         }
         self.stream.pixels(pixels.iter().sum());
         Ok(Transcoded {
             contents,
             pixels,
+            hashed,
             stats: finished.stats,
             retries: finished.retries,
         })

@@ -79,6 +79,7 @@ fn jobs(footage: &Footage, segments: usize) -> Vec<(SegmentJob, Bytes)> {
                 duration_ms: DURATION_MS,
                 clip: None,
                 provider: "bench".to_owned(),
+                perceptual_hash: false,
             };
             (job, segment.bytes.clone())
         })

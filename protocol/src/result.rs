@@ -85,6 +85,11 @@ pub fn rendition_file(profile: &VideoProfile, seq: i64) -> String {
     format!("{seq}{}", profile.format.extension())
 }
 
+/// File name of the perceptual hash of a rendition, beside it.
+pub fn hash_file(profile: &VideoProfile, seq: i64) -> String {
+    rendition_file(profile, seq) + PERCEPTUAL_HASH_SUFFIX
+}
+
 /// URL of a rendition: `<service>/stream/<session ID>/<profile name>/<seq><ext>`, each segment of the path escaped.
 pub fn rendition_url(service: &str, session_id: &str, profile: &VideoProfile, seq: i64) -> String {
     let path = encode_path([

@@ -6,7 +6,7 @@ use actors::body::BodyBudget;
 use actors::device_worker::Transcode;
 use actors::worker_registry::Workers;
 use bytes::Bytes;
-use host::job::SegmentJob;
+use host::job::{Rendition, SegmentJob};
 use protocol::capabilities::Capability;
 use protocol::profile::{Format, Gop, H264Profile, VideoCodec, VideoProfile};
 use protocol::result::provider;
@@ -27,6 +27,9 @@ const H264: Clip = Clip {
     proves: Capability::H264,
     bytes: include_bytes!("clips/h264.ts"),
 };
+
+/// Signature of the test rendition of [`H264`], as the reference's filter makes it from the same frames.
+const SIGNATURE: &[u8] = include_bytes!("clips/h264.phash");
 
 const OPTIONAL: [Clip; 6] = [
     Clip {
@@ -74,10 +77,42 @@ pub async fn optional(workers: &Workers, budget: &BodyBudget) -> Vec<Capability>
             }
         }
     }
+    match signs(workers, budget).await {
+        Ok(()) => passed.push(Capability::Mpeg7Signature),
+        Err(reason) => {
+            tracing::info!(capability = %Capability::Mpeg7Signature, reason, "not advertised, its test failed");
+        }
+    }
     passed
 }
 
+/// Whether renditions can be signed: the signature of the clip's rendition is known.
+async fn signs(workers: &Workers, budget: &BodyBudget) -> Result<(), String> {
+    let (rendition, payload) = transcode(workers, budget, &H264, true).await?;
+    let (_, signature) = rendition.split(payload);
+    match *signature == *SIGNATURE {
+        true => Ok(()),
+        false => Err(format!(
+            "another signature came back, {} bytes",
+            signature.len()
+        )),
+    }
+}
+
 async fn passes(workers: &Workers, budget: &BodyBudget, clip: &Clip) -> Result<(), String> {
+    match transcode(workers, budget, clip, false).await? {
+        (rendition, _) if rendition.frames == FRAMES => Ok(()),
+        (rendition, _) => Err(format!("{} of {FRAMES} frames came back", rendition.frames)),
+    }
+}
+
+/// Lets a worker make the test rendition of a clip.
+async fn transcode(
+    workers: &Workers,
+    budget: &BodyBudget,
+    clip: &Clip,
+    perceptual_hash: bool,
+) -> Result<(Rendition, Bytes), String> {
     let (mut writer, body) = budget.body();
     let bytes = Bytes::from_static(clip.bytes);
     writer
@@ -90,7 +125,7 @@ async fn passes(workers: &Workers, budget: &BodyBudget, clip: &Clip) -> Result<(
         .await
         .map_err(|failure| failure.to_string())?;
     let transcode = Transcode {
-        spec: job(),
+        spec: job(perceptual_hash),
         body,
         arrived: Instant::now(),
     };
@@ -98,14 +133,11 @@ async fn passes(workers: &Workers, budget: &BodyBudget, clip: &Clip) -> Result<(
         .transcode(transcode)
         .await
         .map_err(|failure| failure.to_string())?;
-    match finished.renditions.first() {
-        Some((rendition, _)) if rendition.frames == FRAMES => Ok(()),
-        Some((rendition, _)) => Err(format!("{} of {FRAMES} frames came back", rendition.frames)),
-        None => Err("nothing came back".into()),
-    }
+    let first = finished.renditions.into_iter().next();
+    first.ok_or_else(|| "nothing came back".into())
 }
 
-fn job() -> SegmentJob {
+fn job(perceptual_hash: bool) -> SegmentJob {
     SegmentJob {
         stream: "self-test".into(),
         seq: 0,
@@ -125,5 +157,6 @@ fn job() -> SegmentJob {
         duration_ms: 200,
         clip: None,
         provider: provider(super::PROTOCOL_VERSION, "offchain"),
+        perceptual_hash,
     }
 }

@@ -87,6 +87,7 @@ async fn pass(options: &Options, source: &Arc<Source>, workers: &Arc<LocalWorker
             profiles: options.profiles.clone(),
             encoder: options.encoder_of(number),
             out_prefix: options.out_prefix.clone(),
+            sign: options.sign,
             rows: rows.clone(),
         };
         tokio::spawn(session.run());

@@ -3,7 +3,7 @@
 use protocol::capabilities::{Capabilities, Capability};
 use protocol::profile::{Format, VideoProfile};
 
-use super::gateway::{Gateway, profile};
+use super::gateway::{Gateway, finish, profile, small};
 use super::media::{self, Clip};
 use super::node::{Node, shared};
 use super::probe::{Probe, probe};
@@ -102,4 +102,42 @@ async fn baseline_and_intra_only_are_what_they_say() {
     intra.gop = protocol::profile::Gop::IntraOnly;
     let seen = transcode(node, media::tiny(), intra).await;
     assert_eq!(seen.key_frames, seen.frames.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_a_perceptual_hash_finds_it_beside_the_rendition() {
+    let node = shared().await;
+    let gateway = Gateway::of(node);
+    let has_bit = async || {
+        let info = gateway.discover().await.expect("info");
+        Capabilities::from_pb(info.capabilities)
+            .set
+            .contains(Capability::Mpeg7Signature)
+    };
+    node.until("the self-test of signatures", async || {
+        has_bit().await.then_some(())
+    })
+    .await;
+    let stream = gateway.stream("hashed", small()).await;
+    let clip = media::tiny();
+    let mut data = stream.seg_data(0, clip);
+    data.calc_perceptual_hash = true;
+    let request = stream.request(&gateway.h2, &data);
+    let head = request.body(clip.bytes.clone()).send().await.expect("send");
+    let segments = finish(head).await.outcome.expect("a result").segments;
+    let frames = probe(&stream.fetch(&segments[0].url).await.1).frames.len();
+    assert_eq!(
+        segments[0].perceptual_hash_url,
+        format!("{}.phash", segments[0].url)
+    );
+    let (status, hash) = stream.fetch(&segments[0].perceptual_hash_url).await;
+    assert_eq!(status, 200);
+    assert_eq!(hash[..4], [0, 0, 0, 1], "regions");
+    // 32 bits behind 129 others
+    let bits = hash[16..21]
+        .iter()
+        .fold(0, |all, byte| all << 8 | u64::from(*byte));
+    assert_eq!((bits >> 7) as u32 as usize, frames, "frames");
+    let unasked = stream.push(1, clip).await.outcome.expect("a result");
+    assert_eq!(unasked.segments[0].perceptual_hash_url, "");
 }

@@ -2,6 +2,7 @@
 //!
 //! Plain serialisable types, shared by both ends of the link; bytes of media travel beside them, never inside.
 
+use bytes::Bytes;
 use protocol::profile::VideoProfile;
 pub use protocol::segment::Clip;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,8 @@ pub struct SegmentJob {
     pub clip: Option<Clip>,
     /// Text for the service provider (TS) and comment (MP4) of the outputs.
     pub provider: String,
+    /// Give the perceptual hash of each rendition too.
+    pub perceptual_hash: bool,
 }
 
 /// How the encoders of a worker are set; same for all jobs of a process.
@@ -60,12 +63,20 @@ pub struct Rendition {
     pub height: u32,
     /// Frames encoded.
     pub frames: u64,
+    /// Bytes of its perceptual hash, at the end of what travels; 0 where none was asked for or is possible.
+    pub hash_len: usize,
 }
 
 impl Rendition {
     /// Encoded pixels, what is billed: width × height × frames.
     pub fn pixels(&self) -> u64 {
         u64::from(self.width) * u64::from(self.height) * self.frames
+    }
+
+    /// Takes what travelled apart: the file, and its perceptual hash, which may be empty.
+    pub fn split(&self, mut payload: Bytes) -> (Bytes, Bytes) {
+        let hash = payload.split_off(payload.len().saturating_sub(self.hash_len));
+        (payload, hash)
     }
 }
 

@@ -47,6 +47,7 @@ fn segment(job: JobId, behaviour: &str) -> Command {
             duration_ms: 2000,
             clip: None,
             provider: String::new(),
+            perceptual_hash: false,
         },
     }
 }

@@ -52,6 +52,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             duration_ms: 2000,
             clip: None,
             provider: "transcode_file".into(),
+            perceptual_hash: true,
         };
         let begun = Instant::now();
         let mut run = orchestrion_video::SegmentRun::start(job, &settings, Arc::new(|_| {}))?;
@@ -66,7 +67,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
         for (rendition, data) in renditions {
             println!("  {rendition:?} {} bytes", data.len());
-            std::fs::write(format!("{prefix}{}.ts", rendition.index), data)?;
+            let (file, hash) = rendition.split(data);
+            std::fs::write(format!("{prefix}{}.ts", rendition.index), file)?;
+            std::fs::write(format!("{prefix}{}.phash", rendition.index), hash)?;
         }
     }
     Ok(())

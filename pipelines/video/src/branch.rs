@@ -43,6 +43,15 @@ impl BranchContext<'_> {
     pub(crate) fn detours(&self) -> bool {
         self.plan.rate.is_some() || self.clip.is_some()
     }
+
+    /// The clock of what goes into the encoder: a clip with a start shifts its output to begin near zero.
+    pub(crate) fn clock_behind(&self) -> MediaClock {
+        if self.clip.is_some_and(|clip| clip.from_ms > 0) {
+            MediaClock::new(0)
+        } else {
+            self.clock
+        }
+    }
 }
 
 /// Links `encoder` behind `from` and a sink behind it. Returns the source of chosen frames, if there is one.
@@ -51,13 +60,7 @@ pub(crate) fn attach(
     from: &gst::Element,
     encoder: &gst::Element,
 ) -> Result<Option<AppSrc>, JobError> {
-    // a clip with a start shifts its output to begin near zero
-    let shifted = context.clip.is_some_and(|clip| clip.from_ms > 0);
-    let clock = if shifted {
-        MediaClock::new(0)
-    } else {
-        context.clock
-    };
+    let clock = context.clock_behind();
     let source = if context.detours() {
         let source = AppSrc::builder()
             .format(gst::Format::Time)

@@ -75,6 +75,11 @@ impl Cadence {
         ((TICKS_PER_SECOND * i64::from(self.den) + num / 2) / num).max(1)
     }
 
+    /// Frames in a second as numerator and denominator.
+    pub(crate) fn rate(self) -> (u32, u32) {
+        (self.num, self.den)
+    }
+
     /// As a GStreamer fraction.
     pub(crate) fn fraction(self) -> gst::Fraction {
         fraction((self.num, self.den))

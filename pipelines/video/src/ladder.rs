@@ -30,6 +30,7 @@ use crate::decode::{self, Head, add_chain};
 use crate::error::{VideoError, input, text};
 use crate::plan::BranchPlan;
 use crate::shared::{BranchOutput, Progress, Shared};
+use crate::signature::{self, TimeUnits};
 use crate::size::{Limits, output_size};
 use crate::watch::Watcher;
 
@@ -46,6 +47,8 @@ pub(crate) struct LadderSpec<'a> {
     pub(crate) plans: &'a [BranchPlan],
     pub(crate) clip: Option<Clip>,
     pub(crate) settings: &'a EncoderSettings,
+    /// Sign the renditions.
+    pub(crate) hash: bool,
     /// Write the source's colours into the renditions.
     pub(crate) tagged: bool,
 }
@@ -206,6 +209,21 @@ impl Ladder {
             }
             if filter.is_none() {
                 canvas::put_before(&encoder, *index, &self.shared)?;
+            }
+            // frames in the memory of a device cannot be looked at
+            if spec.hash && filter.is_none() {
+                let units = TimeUnits {
+                    rate: plan.rate,
+                    source: spec.cadence.rate(),
+                    format: plan.format,
+                };
+                signature::watch(
+                    &encoder,
+                    *index,
+                    context.clock_behind(),
+                    units,
+                    &self.shared,
+                )?;
             }
             let retimed = branch::attach(&context, &from, &encoder)?;
             self.retimed.extend(retimed);

@@ -23,6 +23,7 @@ mod retime;
 mod scale;
 mod segment;
 mod shared;
+mod signature;
 mod size;
 mod software;
 mod thumbnail;
@@ -34,6 +35,7 @@ pub use error::VideoError;
 pub use plan::MAX_OUTPUTS;
 pub use probe::ProbeRun;
 pub use segment::SegmentRun;
+pub use signature::Signature;
 pub use size::{Limits, output_size};
 
 /// Starts GStreamer, once per process; further calls do nothing. Reads `GST_REGISTRY` and its kin from

@@ -28,7 +28,7 @@ pub(crate) struct Plane<'a> {
 
 impl<'a> Plane<'a> {
     /// A line; empty where the plane ends early.
-    fn line(&self, y: usize, width: usize) -> &'a [u8] {
+    pub(crate) fn line(&self, y: usize, width: usize) -> &'a [u8] {
         let rest = self.samples.get(y * self.stride..);
         rest.and_then(|rest| rest.get(..width)).unwrap_or_default()
     }

@@ -133,6 +133,7 @@ impl SegmentRun {
                 .clip
                 .filter(|clip| clip.from_ms > 0 || clip.to_ms > 0),
             settings: &self.settings,
+            hash: self.job.perceptual_hash,
         };
         self.ladder = Some(Ladder::start(&spec, self.progress.clone())?);
         let units = std::mem::take(&mut self.gathered);
@@ -159,18 +160,26 @@ impl SegmentRun {
             }
             let (width, height) = branch.size;
             let frames = branch.units.len() as u64;
-            renditions.push((
-                Rendition {
-                    index,
-                    width,
-                    height,
-                    frames,
-                },
-                media.write(plan, branch)?,
-            ));
+            let rendition = Rendition {
+                index,
+                width,
+                height,
+                frames,
+                hash_len: branch.hash.len(),
+            };
+            let file = media.write(plan, branch)?;
+            renditions.push((rendition, rendition_payload(file, &branch.hash)));
         }
         Ok(renditions)
     }
+}
+
+/// What [`Rendition::split`] takes apart again.
+fn rendition_payload(file: Bytes, hash: &[u8]) -> Bytes {
+    if hash.is_empty() {
+        return file;
+    }
+    [&file, hash].concat().into()
 }
 
 fn micros(since: Instant) -> u64 {

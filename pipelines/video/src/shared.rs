@@ -23,6 +23,8 @@ pub(crate) struct BranchOutput {
     pub(crate) units: Vec<AccessUnit>,
     /// Size in pixels, known with the first decoded frame.
     pub(crate) size: (u32, u32),
+    /// Perceptual hash; empty where none is wanted or possible.
+    pub(crate) hash: Vec<u8>,
     /// The branch has reached its end of stream.
     pub(crate) done: bool,
 }

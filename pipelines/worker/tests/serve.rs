@@ -69,6 +69,7 @@ async fn a_segment_is_transcoded_inside_the_sandbox() {
         duration_ms: 200,
         clip: None,
         provider: "test".into(),
+        perceptual_hash: false,
     };
     send(Command::Segment { job: JOB, spec }, None)
         .await

@@ -63,6 +63,8 @@ pub struct Options {
     pub nvidia: Vec<u32>,
     /// Beginning of the names of files.
     pub out_prefix: Option<String>,
+    /// Make the perceptual hash of each rendition too.
+    pub sign: bool,
     /// Settings on the CPU.
     pub encoder: EncoderSettings,
     /// Worker binary.
@@ -125,10 +127,7 @@ impl Options {
             "transcodingOptions" => self.ladder = text(parser, flag)?,
             "nvidia" => self.nvidia = gpus(&text(parser, flag)?)?,
             "netint" => return Err("-netint: Netint devices are not in this build".to_owned()),
-            "mpeg7Sign" if !switch(parser, flag)? => {}
-            "mpeg7Sign" => {
-                return Err("-mpeg7Sign: perceptual hashes are not in this build".to_owned());
-            }
+            "mpeg7Sign" => self.sign = switch(parser, flag)?,
             "outPrefix" => {
                 self.out_prefix = Some(text(parser, flag)?).filter(|prefix| !prefix.is_empty())
             }
@@ -157,6 +156,7 @@ impl Default for Options {
             profiles: Vec::new(),
             nvidia: Vec::new(),
             out_prefix: None,
+            sign: false,
             encoder: node_encoder(),
             worker_binary: None,
             json: false,
@@ -266,12 +266,13 @@ mod tests {
                 .unwrap_err()
                 .contains("not in this build")
         );
+        assert!(read(&["-in", "a", "-mpeg7Sign"]).unwrap().unwrap().sign);
         assert!(
-            read(&["-in", "a", "-mpeg7Sign"])
-                .unwrap_err()
-                .contains("not in this build")
+            !read(&["-in", "a", "-mpeg7Sign=false"])
+                .unwrap()
+                .unwrap()
+                .sign
         );
-        assert!(read(&["-in", "a", "-mpeg7Sign=false"]).is_ok());
         assert!(read(&[]).is_err());
     }
 }

@@ -35,6 +35,8 @@ pub struct Session {
     pub encoder: EncoderSettings,
     /// Where renditions are written, if at all.
     pub out_prefix: Option<String>,
+    /// Make the perceptual hash of each rendition too.
+    pub sign: bool,
     /// Where results go.
     pub rows: mpsc::Sender<Measured>,
 }
@@ -176,6 +178,7 @@ impl Session {
             duration_ms: segment.duration_ms,
             clip: None,
             provider: "orchestrion bench".to_owned(),
+            perceptual_hash: self.sign,
         }
     }
 
@@ -192,7 +195,14 @@ impl Session {
                     "{prefix}_{name}_{}_{}_{position}{ending}",
                     rendition.index, self.number
                 ));
-                tokio::fs::write(path, bytes).await?;
+                let (file, hash) = rendition.split(bytes.clone());
+                if !hash.is_empty() {
+                    // where the reference's encoder leaves it
+                    let mut beside = path.clone().into_os_string();
+                    beside.push(".bin");
+                    tokio::fs::write(beside, hash).await?;
+                }
+                tokio::fs::write(path, file).await?;
             }
         }
         Ok(())

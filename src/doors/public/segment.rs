@@ -178,6 +178,7 @@ fn job(door: &Door, credentials: &SegmentCredentials) -> SegmentJob {
         duration_ms: credentials.duration_ms,
         clip: credentials.clip,
         provider: result::provider(version, &maker(door)),
+        perceptual_hash: credentials.calc_perceptual_hash,
     }
 }
 

@@ -114,6 +114,7 @@ impl RunningJob for Job {
             return Ok(Outcome::Probed(report, self.bytes));
         }
         let rendition = Rendition {
+            hash_len: 0,
             index: 0,
             width: 1,
             height: 1,

@@ -28,6 +28,7 @@ fn job(profiles: Vec<VideoProfile>) -> SegmentJob {
         duration_ms: 2000,
         clip: None,
         provider: "p".into(),
+        perceptual_hash: false,
     }
 }
 

@@ -95,6 +95,7 @@ pub fn job(profiles: Vec<VideoProfile>) -> SegmentJob {
         duration_ms: 1000,
         clip: None,
         provider: "Test Provider".into(),
+        perceptual_hash: false,
     }
 }
 

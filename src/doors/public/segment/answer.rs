@@ -82,15 +82,20 @@ fn segments(admitted: &Admitted, transcoded: &Transcoded) -> Vec<pb::TranscodedS
     let credentials = &admitted.credentials;
     let renditions = credentials.profiles.iter().zip(&transcoded.pixels);
     renditions
-        .map(|(profile, pixels)| pb::TranscodedSegmentData {
-            url: result::rendition_url(
+        .zip(&transcoded.hashed)
+        .map(|((profile, pixels), hashed)| {
+            let url = result::rendition_url(
                 service,
                 &admitted.token.session_id,
                 profile,
                 credentials.seq,
-            ),
-            pixels: i64::try_from(*pixels).unwrap_or(i64::MAX),
-            perceptual_hash_url: String::new(),
+            );
+            let hash = hashed.then(|| format!("{url}{}", result::PERCEPTUAL_HASH_SUFFIX));
+            pb::TranscodedSegmentData {
+                url,
+                pixels: i64::try_from(*pixels).unwrap_or(i64::MAX),
+                perceptual_hash_url: hash.unwrap_or_default(),
+            }
         })
         .collect()
 }

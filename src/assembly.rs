@@ -6,6 +6,7 @@ mod chain_view;
 mod on_chain;
 mod operator_port;
 mod public_port;
+mod redeemer_port;
 mod selftest;
 mod view;
 mod webhook;
@@ -37,9 +38,11 @@ use self::chain_view::NodeChain;
 use self::on_chain::OnChain;
 use self::operator_port::OperatorPort;
 use self::public_port::PublicPort;
+use self::redeemer_port::RedeemerPort;
 use self::view::View;
+use crate::dial::DialError;
 use crate::doors::operator::{self, OperatorState};
-use crate::doors::public;
+use crate::doors::{SHORTEST, public};
 
 /// What the node was built with, as `/status` and the version metric name it.
 pub const RUNTIME: &str = concat!("rust ", env!("CARGO_PKG_RUST_VERSION"));
@@ -108,9 +111,14 @@ pub enum StartError {
     /// The webhook cannot be asked.
     #[error("no HTTP client for -authWebhookUrl: {0}")]
     Webhook(String),
-    /// A role that is not built.
-    #[error("{0}")]
-    NotBuilt(&'static str),
+    /// Another node cannot be reached.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// The redeemer's token guards nothing.
+    #[error(
+        "-redeemerToken is too short: give {SHORTEST} printable characters or more, without blanks"
+    )]
+    RedeemerToken,
     /// The chain cannot be used.
     #[error(transparent)]
     Chain(#[from] chain::Error),
@@ -135,6 +143,8 @@ pub struct Node {
     levels: LevelHandle,
     /// `None` for a node that takes no jobs.
     public: Option<PublicPort>,
+    /// `None` for a node that redeems for nobody else.
+    redeemer: Option<RedeemerPort>,
     operator: OperatorPort,
     /// `None` off-chain.
     on_chain: Option<(OnChain, ChainSetup)>,
@@ -155,9 +165,8 @@ impl Node {
         let on_chain = match &settings.chain {
             Some(chain) => {
                 let opened = OnChain::open(&settings, chain, &metrics).await?;
-                not_built(&settings)?;
                 let validity = opened.client.ticket_validity_period().await?;
-                let setup = ChainSetup::new(&settings, chain, &opened, validity, &metrics);
+                let setup = ChainSetup::new(&settings, chain, &opened, validity, &metrics)?;
                 setup.restore().await?;
                 Some((opened, setup))
             }
@@ -174,7 +183,7 @@ impl Node {
                 .map_or(Address::ZERO, |(opened, _)| opened.own_account()),
         ))));
         let actors = ActorSystem::start(ActorSetup {
-            launcher: launcher(&settings, &data_dir).await?,
+            launcher: launcher(&settings, &data_dir, works).await?,
             devices: if works {
                 devices(&settings)
             } else {
@@ -236,7 +245,7 @@ impl Node {
                 sessions: actors.sessions.clone(),
                 store,
                 budget,
-                metrics,
+                metrics: Arc::clone(&metrics),
                 paid,
                 webhook: url.map(|url| webhook::webhook(url, prices)).transpose()?,
             };
@@ -244,12 +253,17 @@ impl Node {
         } else {
             None
         };
+        let redeemer = match &on_chain {
+            Some((_, setup)) => RedeemerPort::open(&settings, setup, metrics)?,
+            None => None,
+        };
         public_open.store(true, Ordering::Release);
         Ok(Self {
             actors,
             slots,
             levels,
             public,
+            redeemer,
             operator,
             tasks: on_chain
                 .as_ref()
@@ -260,9 +274,10 @@ impl Node {
         })
     }
 
-    /// Where gateways reach the node on this machine; `None` when it takes no jobs.
+    /// Where gateways, or those who let it redeem, reach the node on this machine.
     pub fn public_address(&self) -> Option<SocketAddr> {
-        self.public.as_ref().map(PublicPort::address)
+        let redeemer = self.redeemer.as_ref().map(RedeemerPort::address);
+        self.public.as_ref().map(PublicPort::address).or(redeemer)
     }
 
     /// Where its operator does.
@@ -303,6 +318,9 @@ impl Node {
         if let Some(public) = self.public {
             public.close().await;
         }
+        if let Some(redeemer) = self.redeemer {
+            redeemer.close().await;
+        }
         self.actors.sessions.end_all().await;
         self.operator.close().await;
         self.actors.stop().await;
@@ -315,22 +333,6 @@ impl Node {
         }
         tracing::info!("stopped");
     }
-}
-
-/// Roles that the settings know and this build does not.
-fn not_built(settings: &Settings) -> Result<(), StartError> {
-    let redemption = settings.redemption.as_ref();
-    if redemption.is_some_and(|redemption| redemption.server.is_some()) {
-        return Err(StartError::NotBuilt(
-            "-redeemer needs the redeemer's service, not in this build; an orchestrator redeems its tickets itself",
-        ));
-    }
-    if redemption.is_some_and(|redemption| redemption.elsewhere.is_some()) {
-        return Err(StartError::NotBuilt(
-            "-redeemerAddr needs the redeemer's client, not in this build; leave it out, and this node redeems its tickets itself",
-        ));
-    }
-    Ok(())
 }
 
 /// Keeps a second process out of the data directory for as long as it lives.
@@ -354,8 +356,17 @@ impl DirLock {
     }
 }
 
-async fn launcher(settings: &Settings, data_dir: &Path) -> Result<Arc<WorkerLauncher>, StartError> {
+/// A node that takes no jobs starts no workers, and needs none on the machine.
+async fn launcher(
+    settings: &Settings,
+    data_dir: &Path,
+    works: bool,
+) -> Result<Arc<WorkerLauncher>, StartError> {
     let binary = worker_binary(settings.program.worker_binary.as_deref());
+    if !works {
+        let never_used = WorkerLauncher::new(binary, WorkerLimits::default(), None);
+        return Ok(Arc::new(never_used));
+    }
     if !binary.is_file() {
         return Err(StartError::NoWorker(binary));
     }

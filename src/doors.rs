@@ -1,4 +1,9 @@
-//! The two ports: decode, ask, encode. Doors hold no state.
+//! What peers and the operator reach: decode, ask, encode. Doors hold no state.
 
 pub mod operator;
 pub mod public;
+pub mod redeemer;
+pub mod rpc;
+mod token;
+
+pub use self::token::{SHORTEST, Token};

@@ -2,6 +2,7 @@
 
 mod assembly;
 mod commands;
+mod dial;
 mod doors;
 
 use std::process::ExitCode;

@@ -255,15 +255,17 @@ pub struct Funds {
     pub as_of: (u64, u64),
     /// Read from the chain, and not merely assumed because the chain did not answer.
     pub known: bool,
+    /// The float as the redeemer elsewhere tells it, which knows what is in flight; `None` where this node redeems.
+    pub elsewhere: Option<U256>,
 }
 
 impl Funds {
     /// Largest face value that is safe, wei; may be negative. 0 for a sender that is not known.
     pub fn max_float(&self, pool_size: u64) -> i128 {
-        if self.known {
-            self.chain.max_float(pool_size, self.pending)
-        } else {
-            0
+        match self.elsewhere {
+            _ if !self.known => 0,
+            Some(float) => i128::try_from(float).unwrap_or(i128::MAX),
+            None => self.chain.max_float(pool_size, self.pending),
         }
     }
 

@@ -32,6 +32,7 @@ use crate::death::DeathNotice;
 use crate::duty::ChainNews;
 use crate::facts::{Fact, Funds, Rounds};
 use crate::front::Front;
+use crate::redeemer::RemoteFloats;
 use crate::supervisor::AddrCell;
 
 /// Longest time that anybody waits for a reading of the chain.
@@ -90,6 +91,8 @@ pub struct Senders {
     strangers: Cache<Address, Funds>,
     /// Face values in flight; few, and kept apart from what may be forgotten.
     pending: Arc<RwLock<HashMap<Address, U256>>>,
+    /// Tells floats where another node redeems.
+    elsewhere: Option<RemoteFloats>,
     metrics: Arc<Metrics>,
 }
 
@@ -113,8 +116,16 @@ impl Senders {
                 .time_to_live(STRANGER_KEPT)
                 .build(),
             pending: Arc::default(),
+            elsewhere: None,
             metrics,
         }
+    }
+
+    /// The same, with floats as the redeemer elsewhere tells them.
+    #[must_use]
+    pub fn redeemed_elsewhere(mut self, floats: RemoteFloats) -> Self {
+        self.elsewhere = Some(floats);
+        self
     }
 
     /// What is known without asking anybody.
@@ -130,14 +141,42 @@ impl Senders {
     /// What is known, after a reading if need be. A sender that the chain does not tell about within [`PATIENCE`] is
     /// not [`known`](Funds::known) and has no float.
     pub async fn fund(&self, sender: Address) -> Funds {
-        if let Some(funds) = self.get(sender) {
+        let known = match self.get(sender) {
+            Some(funds) => Some(funds),
+            None => {
+                let asked = tokio::time::timeout(PATIENCE, self.front.ask(Fund(sender))).await;
+                let read = asked.ok().flatten().flatten();
+                // what was read is in the cache by now, with what is in flight
+                read.map(|read| self.get(sender).unwrap_or(read))
+            }
+        };
+        self.as_told_elsewhere(sender, known.unwrap_or_default())
+            .await
+    }
+
+    /// With the float of the redeemer elsewhere, if there is one; it is not troubled with strangers. One that does not
+    /// answer in time leaves no float.
+    async fn as_told_elsewhere(&self, sender: Address, funds: Funds) -> Funds {
+        let Some(floats) = &self.elsewhere else {
+            return funds;
+        };
+        let stranger =
+            funds.chain.reserve_remaining.is_zero() && funds.chain.reserve_claimed.is_zero();
+        if !funds.known || stranger {
             return funds;
         }
-        let asked = tokio::time::timeout(PATIENCE, self.front.ask(Fund(sender))).await;
-        // what was read is in the cache by now, with what is in flight
-        match asked.ok().flatten().flatten() {
-            Some(read) => self.get(sender).unwrap_or(read),
-            None => Funds::default(),
+        let told = tokio::time::timeout(PATIENCE, floats.max_float(sender)).await;
+        let float = match told {
+            Ok(Ok(told)) => told.float,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, %sender, "no float");
+                U256::zero()
+            }
+            Err(_) => U256::zero(),
+        };
+        Funds {
+            elsewhere: Some(float),
+            ..funds
         }
     }
 

@@ -14,7 +14,10 @@ use actors::price_oracle::{
 };
 use actors::price_webhook::WebhookPrices;
 use actors::quotes::{Quotes, QuotesSetup, TicketTerms};
-use actors::redeemer::{Policy, Redeemer, RedeemerOptions, RedeemerParts, Tickets};
+use actors::redeemer::{
+    OwnFloats, Policy, Redeemer, RedeemerClient, RedeemerClientOptions, RedeemerClientParts,
+    RedeemerOptions, RedeemerParts, RedeemerPeer, RedeemerService, RemoteFloats, Tickets,
+};
 use actors::reward_caller::{RewardCaller, RewardOptions, RewardParts};
 use actors::round_initializer::{RoundInitializer, RoundInitializerParts};
 use actors::round_tracker::{RoundTracker, RoundTrackerParts};
@@ -32,9 +35,11 @@ use protocol::address::Address;
 use protocol::money::{Amount, Currency, Rational, U256};
 use telemetry::Metrics;
 
+use super::StartError;
 use super::on_chain::OnChain;
 use super::public_port::unix_ms;
 use crate::doors::public::Paid;
+use crate::doors::redeemer;
 
 /// Name of the highest face value among stored settings.
 const MAX_FACE_VALUE: &str = "tickets.max_face_value";
@@ -49,6 +54,8 @@ pub struct ChainSetup {
     ledger: Ledger,
     own: Address,
     recipient: Address,
+    /// Who redeems instead of this node.
+    elsewhere: Option<Arc<dyn RedeemerPeer>>,
     metrics: Arc<Metrics>,
     /// What all of them publish, and how they are asked.
     pub fronts: ChainFronts,
@@ -99,11 +106,20 @@ impl ChainSetup {
         on_chain: &OnChain,
         validity: u64,
         metrics: &Arc<Metrics>,
-    ) -> Self {
+    ) -> Result<Self, StartError> {
+        let elsewhere = redeemer_elsewhere(settings)?;
         let secret = Arc::new(ArcSwap::from_pointee(on_chain.quote_secret.clone()));
         let facts = PaymentFacts::default();
         let sender_monitor = AddrCell::default();
         let senders = Senders::new(Arc::clone(&sender_monitor), Arc::clone(metrics));
+        let senders = match &elsewhere {
+            Some(peer) => senders.redeemed_elsewhere(RemoteFloats::new(
+                Arc::clone(peer),
+                RedeemerClientOptions::default(),
+                metrics.redemption.clone(),
+            )),
+            None => senders,
+        };
         let webhook_prices = WebhookPrices::default();
         let redeemer: AddrCell<Officer<Redeemer>> = AddrCell::default();
         let desk = Arc::clone(&redeemer);
@@ -144,7 +160,8 @@ impl ChainSetup {
                 credit_terms,
             }
         });
-        Self {
+        Ok(Self {
+            elsewhere,
             chain: chain.clone(),
             settings: Arc::new(settings.clone()),
             client: on_chain.client.clone(),
@@ -169,7 +186,21 @@ impl ChainSetup {
                 webhook_prices,
                 selling,
             },
-        }
+        })
+    }
+
+    /// What other nodes give their winners to; they pay the same recipient.
+    pub fn redeemer_service(&self) -> RedeemerService {
+        let floats = OwnFloats {
+            senders: self.fronts.senders.clone(),
+            rounds: self.fronts.payments.rounds.clone(),
+        };
+        RedeemerService::new(
+            self.recipient,
+            self.ledger.clone(),
+            Arc::new(floats),
+            self.fronts.redeemer_bell.clone(),
+        )
     }
 
     /// What the public port is paid through; `None` for a node that takes no jobs.
@@ -189,7 +220,7 @@ impl ChainSetup {
 
     /// Whether the node redeems tickets.
     pub fn redeems(&self) -> bool {
-        self.settings.redemption.is_some()
+        self.settings.redemption.is_some() && self.elsewhere.is_none()
     }
 
     /// What each sender's unfinished tickets are worth.
@@ -309,7 +340,9 @@ impl ChainSetup {
         if let Some(selling) = &self.fronts.selling {
             factories.extend(selling.payments.factories(arbiters));
         }
-        if self.settings.redemption.is_some() {
+        if let Some(peer) = &self.elsewhere {
+            factories.push(("redeemer_client", self.redeemer_client(peer)));
+        } else if self.redeems() {
             listeners.push(listens(&self.fronts.redeemer));
             factories.push(("redeemer", self.redeemer()));
         }
@@ -437,6 +470,20 @@ impl ChainSetup {
         })
     }
 
+    fn redeemer_client(&self, peer: &Arc<dyn RedeemerPeer>) -> Factory {
+        let (setup, peer) = (self.clone(), Arc::clone(peer));
+        Box::new(move |notice| {
+            let client = RedeemerClient::new(RedeemerClientParts {
+                peer: Arc::clone(&peer),
+                ledger: setup.ledger.clone(),
+                metrics: setup.metrics.redemption.clone(),
+            });
+            let bell = setup.fronts.redeemer_bell.clone();
+            // it lives as long as its own tasks; nobody sends it messages
+            Officer::new(client, bell, Vec::new(), notice).start();
+        })
+    }
+
     fn reward_caller(&self, cell: AddrCell<Officer<RewardCaller>>) -> Factory {
         let setup = self.clone();
         let transactions = &self.chain.transactions;
@@ -503,6 +550,20 @@ impl ChainSetup {
             ChainWatcher::new(options, parts, notice).start();
         })
     }
+}
+
+fn redeemer_elsewhere(settings: &Settings) -> Result<Option<Arc<dyn RedeemerPeer>>, StartError> {
+    let Some(client) = settings
+        .redemption
+        .as_ref()
+        .and_then(|r| r.elsewhere.as_ref())
+    else {
+        return Ok(None);
+    };
+    let token = client.token.as_ref().map(|token| token.expose());
+    let peer = redeemer::Peer::new(&client.address, token)?;
+    tracing::info!(redeemer = %client.address, "winning tickets are redeemed elsewhere");
+    Ok(Some(Arc::new(peer)))
 }
 
 fn ticket_terms(payments: &config::Payments, chain: &Chain) -> TicketTerms {

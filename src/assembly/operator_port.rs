@@ -6,7 +6,8 @@ use config::Settings;
 
 use super::StartError;
 use super::actor_system::ActorSystem;
-use crate::doors::operator::{self, Listen, OperatorBind, OperatorError, OperatorState, Token};
+use crate::doors::Token;
+use crate::doors::operator::{self, Listen, OperatorBind, OperatorError, OperatorState};
 
 /// The open port.
 pub struct OperatorPort {

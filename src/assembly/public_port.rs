@@ -113,7 +113,8 @@ impl PublicPort {
     }
 }
 
-fn transport(settings: &Settings) -> Result<Transport, StartError> {
+/// How bytes travel on the listener, as configured.
+pub fn transport(settings: &Settings) -> Result<Transport, StartError> {
     if settings.network.listen.scheme == Scheme::Http {
         return Ok(Transport::Plain);
     }

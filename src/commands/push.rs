@@ -72,7 +72,7 @@ enum PushError {
     #[error(transparent)]
     Source(#[from] source::SourceError),
     #[error(transparent)]
-    Transport(#[from] transport::TransportError),
+    Transport(#[from] crate::dial::DialError),
     #[error(transparent)]
     Wallet(#[from] WalletError),
     #[error("no session with {orchestrator}: {source}")]

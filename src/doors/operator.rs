@@ -14,7 +14,6 @@ mod reference;
 mod reply;
 #[cfg(test)]
 pub(crate) mod tests;
-mod token;
 pub mod view;
 
 use std::net::SocketAddr;
@@ -31,7 +30,6 @@ use telemetry::metrics::label::Door;
 
 pub use self::api::{TicketProofs, TicketSums, ticket_filter};
 pub use self::bind::{Listen, OperatorBind, OperatorError};
-pub use self::token::Token;
 
 use self::view::NodeView;
 

@@ -18,7 +18,7 @@ mod payment;
 mod peer;
 mod refused;
 mod reply;
-pub mod rpc;
+
 mod segment;
 mod stream;
 #[cfg(test)]

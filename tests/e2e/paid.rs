@@ -14,6 +14,7 @@ mod judge;
 mod kills;
 mod payer;
 mod push;
+mod redeemer;
 mod refusals;
 mod rpc_faults;
 mod start;

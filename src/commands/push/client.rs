@@ -23,7 +23,8 @@ pub use self::error::ClientError;
 use self::session::Session;
 use super::pay::{Payer, Settlement, result_signer};
 use super::source::Segment;
-use super::transport::{Transport, causes};
+use super::transport::Transport;
+use crate::dial::causes;
 
 /// Time for the first discovery: the gateway's cut-off.
 const DISCOVERY: Duration = Duration::from_secs(6);

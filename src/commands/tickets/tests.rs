@@ -6,10 +6,11 @@ use std::sync::Arc;
 use ledger::{FILE_NAME, Ledger};
 
 use super::*;
+use crate::doors::Token;
 use crate::doors::operator::tests::on_chain::{Chain, name, winner};
 use crate::doors::operator::tests::state_of;
 use crate::doors::operator::view::ChainView;
-use crate::doors::operator::{Listen, OperatorBind, OperatorServer, Token, server};
+use crate::doors::operator::{Listen, OperatorBind, OperatorServer, server};
 
 /// A data directory with a closed database of two winners, and a socket at which nobody answers.
 struct Home {

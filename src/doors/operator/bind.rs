@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use super::token::{SHORTEST, Token};
+use crate::doors::token::{SHORTEST, Token};
 
 /// An address of the operator port.
 #[derive(Debug, Clone, PartialEq, Eq)]

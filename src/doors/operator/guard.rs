@@ -18,8 +18,8 @@ use actix_web::web;
 
 use super::bind::{Listen, OperatorBind};
 use super::reference::waits_for_a_transaction;
-use super::token::Token;
 use super::{limits, reply};
+use crate::doors::Token;
 
 /// Who may ask, as configured.
 #[derive(Debug, Clone)]

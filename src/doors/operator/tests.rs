@@ -14,6 +14,7 @@ use telemetry::metrics::{MetricsOptions, NodeType};
 
 use super::view::*;
 use super::*;
+use crate::doors::Token;
 
 pub struct Node {
     limit: Mutex<SessionLimit>,

@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 use super::Door;
 use super::peer::Peer;
 use super::refused::{blames_caller, discovery_reason};
-use super::rpc::orchestrator_server::Orchestrator;
+use crate::doors::rpc::orchestrator_server::Orchestrator;
 
 /// Length of a ping.
 const HASH_BYTES: usize = 32;

@@ -26,8 +26,8 @@ use super::connection::{Activity, Running};
 use super::discovery::Discovery;
 use super::peer::Peer;
 use super::reply::Excused;
-use super::rpc::orchestrator_server::OrchestratorServer;
 use super::{Door, payment, reply, segment, stream};
+use crate::doors::rpc::orchestrator_server::OrchestratorServer;
 
 /// Answers the requests of one connection. Cheap to clone.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use protocol::address::Address;
 use protocol::texts;
 
 use super::super::pay::PayError;
-use super::super::transport::TransportError;
+use crate::dial::DialError;
 
 /// What can go wrong between a gateway and an orchestrator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,8 +70,8 @@ impl ClientError {
     }
 }
 
-impl From<TransportError> for ClientError {
-    fn from(error: TransportError) -> Self {
+impl From<DialError> for ClientError {
+    fn from(error: DialError) -> Self {
         Self::Rpc(error.to_string())
     }
 }

@@ -7,9 +7,9 @@ use protocol::{discovery, pb};
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
-use super::super::rpc::orchestrator_client::OrchestratorClient;
 use super::super::{PublicLimits, Transport};
 use super::house::{House, NOW, SERVICE, run, segment};
+use crate::doors::rpc::orchestrator_client::OrchestratorClient;
 
 async fn connect(house: &House, last: u8) -> OrchestratorClient<Channel> {
     let endpoint = Endpoint::from_shared(house.url("")).expect("URI");
@@ -181,7 +181,7 @@ fn unknown_methods_are_unimplemented() {
         let house = House::open();
         let endpoint = Endpoint::from_shared(house.url("")).expect("URI");
         let channel = endpoint.connect().await.expect("connected");
-        let mut client = super::super::rpc::transcoder_client::TranscoderClient::new(channel);
+        let mut client = crate::doors::rpc::transcoder_client::TranscoderClient::new(channel);
         let refused = client
             .register_transcoder(pb::RegisterRequest::default())
             .await

@@ -1,4 +1,4 @@
-//! The bearer token of the operator port.
+//! A bearer token, as the operator port and the redeemer ask for.
 
 use std::fmt;
 

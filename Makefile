@@ -4,7 +4,7 @@ CARGO ?= cargo
 NODE  := target/debug/orchestrion
 DEVNET := target/debug/examples/devnet
 
-.PHONY: check test demo demo-paid run bench build setup-run setup-test setup-check setup-clips
+.PHONY: check test faults demo demo-paid run bench build setup-run setup-test setup-check setup-clips
 
 build: setup-run ## both binaries, as tests and demo use them
 	@echo "== build: the daemon and its worker"
@@ -23,6 +23,10 @@ check: setup-test setup-check ## every gate
 test: setup-test build ## every test
 	@echo "== tests"
 	$(CARGO) test --locked --workspace
+
+faults: setup-test build ## overload, floods, kills and stops, for minutes each; prints figures
+	@echo "== faults: ten minutes of each load"
+	ORCHESTRION_FAULT_SECONDS=600 ORCHESTRION_KILLS=100 $(CARGO) test --locked --test e2e -- --nocapture --test-threads 1 faults:: workers::
 
 demo: build setup-clips ## a live stream through the node, on this machine
 	@packaging/demo.sh $(NODE)

@@ -249,7 +249,7 @@ impl Prices {
 pub struct Funds {
     /// Deposit and reserve as the chain tells them.
     pub chain: SenderFunds,
-    /// Face values of this sender's redemptions in flight, wei.
+    /// Face values of this sender's winners that are not paid yet, wei.
     pub pending: U256,
     /// Block (L2 on Arbitrum) and place in it of the last event that is in it; a reading holds its whole block.
     pub as_of: (u64, u64),

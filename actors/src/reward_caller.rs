@@ -28,6 +28,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 60);
 const IDLE: Duration = Duration::from_secs(60);
 /// Part of the round, percent, from which the greater bound of the gas price holds.
 const URGENT_PERCENT: u64 = 80;
+/// How long reward must have been owed under this node's eyes before that is an alarm: a node that starts late in a round
+/// has to call first.
+const GRACE: Duration = Duration::from_secs(30);
 /// Parts of the round, percent, after which reward that is due raises an alarm.
 const ALARMS: [u8; 3] = [75, 50, 25];
 /// Words of the contract for a round whose reward was called.
@@ -73,6 +76,8 @@ pub struct RewardCaller {
     course: Course,
     /// A call under way, and its round.
     sent: Option<(u64, Pending)>,
+    /// Since when reward has been seen to be owed.
+    owed_since: Option<Instant>,
 }
 
 /// The actor. It looks at each change of the rounds.
@@ -271,6 +276,7 @@ impl RewardCaller {
             options,
             parts,
             course: Course::default(),
+            owed_since: None,
             sent: None,
         }
     }
@@ -469,6 +475,19 @@ pub(crate) fn wake_on_end(pending: &Pending, bell: &Bell) {
     });
 }
 
+impl RewardCaller {
+    fn alarm(&mut self, percent: u64) -> Option<u8> {
+        if !self.course.owed {
+            self.owed_since = None;
+            return self.course.alarm(percent);
+        }
+        let since = *self.owed_since.get_or_insert_with(Instant::now);
+        (since.elapsed() >= GRACE)
+            .then(|| self.course.alarm(percent))
+            .flatten()
+    }
+}
+
 impl Duty for RewardCaller {
     type News = RewardNews;
 
@@ -480,7 +499,7 @@ impl Duty for RewardCaller {
             return IDLE;
         }
         let (label, pause) = self.see(&rounds).await;
-        if let Some(step) = self.course.alarm(rounds.percent_over()) {
+        if let Some(step) = self.alarm(rounds.percent_over()) {
             let error = self.course.last_error.as_deref().unwrap_or("");
             tracing::error!(
                 round = rounds.current,

@@ -89,7 +89,7 @@ pub struct Senders {
     front: Front<SenderMonitor>,
     funded: Cache<Address, Funds>,
     strangers: Cache<Address, Funds>,
-    /// Face values in flight; few, and kept apart from what may be forgotten.
+    /// Face values owed; few, and kept apart from what may be forgotten.
     pending: Arc<RwLock<HashMap<Address, U256>>>,
     /// Tells floats where another node redeems.
     elsewhere: Option<RemoteFloats>,
@@ -180,7 +180,7 @@ impl Senders {
         }
     }
 
-    /// Face values of this sender's redemptions in flight, wei; 0 when the last one ended. For the redeemer.
+    /// Face values of this sender's winners that are not paid yet, wei; 0 when the last one is. For the redeemer.
     pub fn set_pending(&self, sender: Address, face_values: U256) {
         let mut pending = self.pending.write();
         if face_values.is_zero() {

@@ -70,7 +70,7 @@ commands:
   sums             count and value by state
   show HASH        the whole life of one
   retry HASH       try it now, whatever put it off or stopped it
-  hold HASH        stop it until it is released; -all in place of HASH stops redemption until the node stops
+  hold HASH        stop it until it is released; -all in place of HASH stops redemption until it is released
   release HASH     let it go on; -all in place of HASH lets redemption go on
   export           tickets with their proofs as JSON; the secret number only of those that gateways can use no more
 

@@ -13,6 +13,7 @@ mod bad_media;
 mod bad_profiles;
 mod bodies;
 mod checks;
+mod faults;
 mod gateway;
 mod good_media;
 mod lifecycle;

@@ -223,7 +223,6 @@ impl Redeemer {
                 face: stored.winner.ticket.face_value,
             },
         );
-        self.show_pending(stored.winner.ticket.sender);
         Ok(())
     }
 }

@@ -8,22 +8,41 @@ use protocol::signature::Hash;
 use super::Order;
 use super::scheduler::Redeemer;
 
+/// Name among stored settings of the order that nothing is redeemed.
+const HELD: &str = "redemption.held";
+
 impl Redeemer {
     pub(super) async fn obey(&mut self) {
         for (order, reply) in std::mem::take(&mut self.orders) {
             let answer = match order {
                 Order::Hold { ticket, note } => self.hold(ticket, note).await.map(Some),
                 Order::Retry { ticket } => self.retry(ticket).await.map(Some),
-                Order::HoldAll(held) => {
-                    tracing::warn!(held, "the operator holds redemption");
-                    self.held = held;
-                    self.figures.changed();
-                    Ok(None)
-                }
+                Order::HoldAll(held) => self.hold_all(held).await.map(|()| None),
             };
             // who asked may have gone
             drop(reply.send(answer));
         }
+    }
+
+    /// Stored first: it holds after a restart as well.
+    async fn hold_all(&mut self, held: bool) -> Result<(), LedgerError> {
+        let stored = held.then(|| "true".to_owned());
+        self.parts.ledger.set_setting(HELD, stored).await?;
+        tracing::warn!(held, "the operator holds redemption");
+        self.held = held;
+        self.figures.changed();
+        Ok(())
+    }
+
+    /// Whether redemption was held in an earlier run.
+    pub(super) async fn recall_hold(&mut self) -> Result<(), LedgerError> {
+        self.held = self.parts.ledger.settings().await?.contains_key(HELD);
+        if self.held {
+            tracing::warn!(
+                "redemption is held since an earlier run; `orchestrion tickets release -all` ends that"
+            );
+        }
+        Ok(())
     }
 
     async fn hold(&mut self, ticket: Hash, note: String) -> Result<StoredTicket, LedgerError> {

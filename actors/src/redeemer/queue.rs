@@ -91,6 +91,11 @@ impl Entry {
         }
     }
 
+    /// Whether its money is still with the sender: no receipt says that it came. What the operator stopped counts for nothing.
+    pub fn is_unpaid(&self) -> bool {
+        !matches!(self.phase, Phase::Mined(_) | Phase::Held)
+    }
+
     fn place(&self) -> Place {
         Place(self.creation_round, Reverse(self.face), self.seq)
     }

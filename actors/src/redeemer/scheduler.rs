@@ -94,6 +94,8 @@ pub struct Redeemer {
     pub(super) expired: Option<u64>,
     pub(super) validity: u64,
     pub(super) held: bool,
+    /// What senders owe, as it was told to their floats.
+    owed: HashMap<Address, U256>,
     started: bool,
 }
 
@@ -120,6 +122,7 @@ impl Redeemer {
             expired: None,
             validity: 0,
             held: false,
+            owed: HashMap::new(),
             started: false,
         }
     }
@@ -245,7 +248,6 @@ impl Redeemer {
             self.land(ticket, outcome).await?;
             // only now: what could not be stored is taken again at the next look
             if let Some(flight) = self.flights.remove(&ticket) {
-                self.show_pending(flight.sender);
                 if let Some(senders) = &self.parts.senders {
                     senders.refresh(flight.sender).await;
                 }
@@ -324,13 +326,28 @@ impl Redeemer {
         Ok(())
     }
 
-    /// Tells the sender's float what is in flight.
-    pub(super) fn show_pending(&self, sender: Address) {
-        if let Some(senders) = &self.parts.senders {
-            let own = self.flights.values().filter(|f| f.sender == sender);
-            let sum = own.fold(U256::zero(), |sum, f| sum.saturating_add(f.face));
-            senders.set_pending(sender, sum);
+    /// Tells the floats of senders what they owe: every winner that the chain has not paid yet, in flight or not. Work for
+    /// more than a sender has is work for nothing.
+    fn show_owed(&mut self) {
+        let Some(senders) = &self.parts.senders else {
+            return;
+        };
+        let unpaid = self.queue.iter().filter(|entry| entry.is_unpaid());
+        let mut owed: HashMap<Address, U256> = HashMap::new();
+        for entry in unpaid {
+            let sum = owed.entry(entry.sender).or_default();
+            *sum = sum.saturating_add(entry.face);
         }
+        for sender in self.owed.keys().filter(|sender| !owed.contains_key(sender)) {
+            senders.set_pending(*sender, U256::zero());
+        }
+        for (sender, sum) in owed
+            .iter()
+            .filter(|(sender, sum)| self.owed.get(*sender) != Some(*sum))
+        {
+            senders.set_pending(*sender, *sum);
+        }
+        self.owed = owed;
     }
 
     fn spent(&self, wei: U256) {
@@ -416,7 +433,7 @@ impl Redeemer {
             .await?;
         for ticket in gone {
             if let Some(entry) = self.queue.get(&ticket) {
-                tracing::error!(ticket = %ledger::hash_text(&ticket), sender = %entry.sender, face_value = %entry.face, "a winning ticket expired unpaid");
+                tracing::error!(ticket = %ledger::hash_text(&ticket), sender = %entry.sender, face_value = %entry.face, phase = ?entry.phase, "a winning ticket expired unpaid");
             }
             self.queue.remove(&ticket);
             self.lost.remove(&ticket);
@@ -458,7 +475,7 @@ impl Redeemer {
             if life.last_round() > rounds.current {
                 break;
             }
-            if !entry.alarmed && entry.phase != Phase::Held {
+            if !entry.alarmed && entry.is_unpaid() {
                 entry.alarmed = true;
                 tracing::warn!(ticket = %ledger::hash_text(&entry.hash), sender = %entry.sender, face_value = %entry.face, phase = ?entry.phase, "a winning ticket is in its last round");
             }
@@ -471,6 +488,7 @@ impl Redeemer {
         self.load().await?;
         let rounds = self.parts.rounds.get();
         if !self.started {
+            self.recall_hold().await?;
             self.resume().await?;
             self.started = true;
         }
@@ -536,6 +554,7 @@ impl Duty for Redeemer {
         let seen = self.see().await;
         // orders are answered also while the chain is away
         self.obey().await;
+        self.show_owed();
         if let Err(trouble) = &seen {
             tracing::warn!(error = %trouble, "redemption goes on later");
             self.figures.last_deferral = Some(format!("chain: {trouble}"));

@@ -162,7 +162,7 @@ impl Tickets {
         self.answer(stored)
     }
 
-    /// Redeems nothing any more, or goes on; until the node stops.
+    /// Redeems nothing any more, or goes on. Holds after a restart as well.
     pub async fn hold_all(&self, held: bool) -> Result<(), TicketsError> {
         self.order(Order::HoldAll(held)).await.map(drop)
     }

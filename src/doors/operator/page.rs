@@ -10,7 +10,7 @@ use actix_web::{HttpResponse, Resource, web};
 const PAGE: &str = include_str!("page.html");
 
 /// Nothing from elsewhere, and nobody may frame it.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
+const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The route `/`.

@@ -16,6 +16,8 @@ use tokio::sync::mpsc;
 use super::super::*;
 use crate::duty::Duty;
 use crate::round_tracker::{RoundTracker, RoundTrackerParts};
+use crate::sender_monitor::Senders;
+use crate::supervisor::AddrCell;
 pub(super) use crate::test_queue::account;
 use crate::test_queue::{self, DrivenQueue, key};
 
@@ -47,6 +49,8 @@ pub struct Bench {
     pub confirmations: u64,
     pub state: Fact<RedeemerState>,
     pub rounds: Fact<Rounds>,
+    /// What floats are told, with nobody who reads the chain for them.
+    pub senders: Senders,
     process: Option<Process>,
     now_ms: Arc<AtomicU64>,
     serial: u64,
@@ -81,6 +85,7 @@ impl Bench {
             bounds: PriceBounds::default(),
             confirmations: 1,
             state: Fact::default(),
+            senders: Senders::new(AddrCell::default(), crate::test_metrics()),
             rounds: Fact::default(),
             process: None,
             now_ms: Arc::new(AtomicU64::new(1_000_000)),
@@ -139,7 +144,7 @@ impl Bench {
             rounds: self.rounds.clone(),
             gas: Fact::default(),
             state: self.state.clone(),
-            senders: None,
+            senders: Some(self.senders.clone()),
             metrics: metrics.redemption.clone(),
             bell: Bell::default(),
             now_ms: Arc::new(move || now_ms.load(Ordering::Relaxed)),

@@ -3,6 +3,7 @@
 use ledger::State;
 use ledger::ticket::Deferral;
 use protocol::address::Address;
+use protocol::money::SenderFunds;
 
 use super::super::*;
 use super::bench::*;
@@ -148,6 +149,42 @@ async fn a_held_ticket_stays_until_it_is_retried() {
     bench.ticks(10).await;
     assert!(bench.state.load().held);
     assert_eq!(bench.state_of(&winner).await, State::Ready);
+    bench.kill();
+    bench.ticks(10).await;
+    assert_eq!(
+        bench.state_of(&winner).await,
+        State::Ready,
+        "after a restart"
+    );
+    bench.order(Order::HoldAll(false)).await.unwrap();
+    bench.kill();
+    bench.finish().await;
+    assert_eq!(bench.state_of(&winner).await, State::Paid);
+}
+
+#[tokio::test]
+async fn what_a_sender_owes_counts_against_it_until_the_chain_has_paid() {
+    let mut bench = Bench::new();
+    let who = sender(1);
+    bench.senders.put(who, SenderFunds::default());
+    let owed = |bench: &Bench| bench.senders.get(who).unwrap().pending;
+    // its parameters still run, so nothing is in flight
+    let winner = bench.win(1, FACE).await;
+    bench.look().await;
+    assert_eq!(owed(&bench), U256::from(FACE));
+    let other = bench.win(1, FACE).await;
+    bench.look().await;
+    assert_eq!(owed(&bench), U256::from(2 * FACE));
+    bench.order_hold(&other).await;
+    bench.look().await;
+    assert_eq!(
+        owed(&bench),
+        U256::from(FACE),
+        "what is held may never be paid"
+    );
+    bench.finish().await;
+    assert_eq!(bench.state_of(&winner).await, State::Paid);
+    assert_eq!(owed(&bench), U256::zero());
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Puts the node together: which parts start, in which order, and how they stop in reverse.
 
 mod actor_system;
+mod advertiser;
 mod chain_actors;
 mod chain_view;
 mod on_chain;
@@ -31,6 +32,7 @@ use protocol::address::Address;
 use protocol::capabilities::{Capabilities, Capability};
 use telemetry::log::LevelHandle;
 use telemetry::metrics::{Metrics, MetricsOptions, NodeType};
+use tokio::sync::watch;
 
 use self::actor_system::{ActorSetup, ActorSystem};
 use self::chain_actors::ChainSetup;
@@ -42,7 +44,9 @@ use self::redeemer_port::RedeemerPort;
 use self::view::View;
 use crate::dial::DialError;
 use crate::doors::operator::{self, OperatorState};
+use crate::doors::public::Split;
 use crate::doors::{SHORTEST, public};
+use crate::transcoder::{Registered, Setup, Transcoder};
 
 /// What the node was built with, as `/status` and the version metric name it.
 pub const RUNTIME: &str = concat!("rust ", env!("CARGO_PKG_RUST_VERSION"));
@@ -143,6 +147,8 @@ pub struct Node {
     levels: LevelHandle,
     /// `None` for a node that takes no jobs.
     public: Option<PublicPort>,
+    /// `None` for a node that works for no orchestrator.
+    transcoder: Option<Transcoder>,
     /// `None` for a node that redeems for nobody else.
     redeemer: Option<RedeemerPort>,
     operator: OperatorPort,
@@ -172,8 +178,9 @@ impl Node {
             }
             None => None,
         };
-        let works = settings.roles.orchestrator;
+        let works = settings.roles.transcoder;
         let slots = Slots::new(settings.video.max_sessions as usize, Arc::clone(&metrics));
+        set_max(&slots, &settings);
         let store = SegmentStore::new(StoreLimits::default(), Arc::clone(&metrics));
         let budget = BodyBudget::new(settings.limits.body_bytes, Arc::clone(&metrics));
         let broadcast: Broadcast = Arc::new(ArcSwap::from_pointee(Snapshot::new(identity(
@@ -198,11 +205,18 @@ impl Node {
         .await
         .map_err(StartError::Thread)?;
         if works && settings.video.test_devices {
+            let whole = !settings.roles.orchestrator;
             actors
-                .test_devices(&budget, settings.video.hevc_decoding)
+                .test_devices(&budget, settings.video.hevc_decoding, whole)
                 .await?;
+        } else if works {
+            actors
+                .set_capabilities(capabilities([Capability::H264]))
+                .await;
         }
+        set_local(&actors, &settings);
         let public_open = Arc::new(AtomicBool::new(false));
+        let transcoder = transcoder(&settings, &actors, &store, &budget, &broadcast)?;
         let view = View {
             node_id: node_id(),
             started,
@@ -211,6 +225,8 @@ impl Node {
             arbiters: actors.arbiters.clone(),
             broadcast: Arc::clone(&broadcast),
             public_open: Arc::clone(&public_open),
+            registered: transcoder.as_ref().map(Transcoder::registered),
+            splits: settings.remote.secret.is_some(),
             roles: settings.roles.clone(),
             chain: settings.chain.as_ref().zip(on_chain.as_ref()).map(
                 |(chain, (opened, setup))| {
@@ -231,7 +247,7 @@ impl Node {
             &actors,
         )
         .await?;
-        let public = if works {
+        let public = if settings.roles.orchestrator {
             let paid = on_chain
                 .as_ref()
                 .and_then(|(opened, setup)| Some((setup.paid(opened)?, opened.tokens.clone())));
@@ -243,6 +259,10 @@ impl Node {
             let parts = public_port::Parts {
                 broadcast,
                 sessions: actors.sessions.clone(),
+                split: settings.remote.secret.clone().map(|secret| Split {
+                    secret,
+                    workers: actors.workers.clone(),
+                }),
                 store,
                 budget,
                 metrics: Arc::clone(&metrics),
@@ -263,6 +283,7 @@ impl Node {
             slots,
             levels,
             public,
+            transcoder,
             redeemer,
             operator,
             tasks: on_chain
@@ -290,7 +311,8 @@ impl Node {
         if let Some((_, setup)) = &self.on_chain {
             setup.apply(settings).await;
         }
-        self.slots.set_max(settings.video.max_sessions as usize);
+        set_max(&self.slots, settings);
+        set_local(&self.actors, settings);
         if let Some(public) = &self.public {
             public.apply(settings);
         }
@@ -301,11 +323,20 @@ impl Node {
 
     /// Returns when the node cannot go on, with the reason.
     pub async fn broken(&mut self) -> String {
-        self.actors.broken().await
+        let registered = self.transcoder.as_ref().map(Transcoder::registered);
+        tokio::select! {
+            reason = self.actors.broken() => reason,
+            reason = refused(registered) => reason,
+        }
     }
 
     /// Takes no new streams and returns when the running ones have ended, or after `grace`.
     pub async fn drain(&self, grace: Duration) {
+        if let Some(transcoder) = &self.transcoder {
+            // Sessions stay open for segments that will not come; what counts is that running jobs are posted.
+            transcoder.drain(grace).await;
+            return;
+        }
         self.slots.close();
         let end = Instant::now() + grace;
         while self.slots.used() > 0 && Instant::now() < end {
@@ -315,6 +346,11 @@ impl Node {
 
     /// Stops in the reverse order of the start.
     pub async fn stop(self) {
+        if let Some(transcoder) = self.transcoder {
+            transcoder.close().await;
+        }
+        // Transcoders that are sent away in good order come back to the next node.
+        self.actors.workers.roster().dismiss_all().await;
         if let Some(public) = self.public {
             public.close().await;
         }
@@ -333,6 +369,59 @@ impl Node {
         }
         tracing::info!("stopped");
     }
+}
+
+/// Streams at once, as far as this machine says.
+fn set_max(slots: &Slots, settings: &Settings) {
+    let video = &settings.video;
+    slots.set_max(video.max_sessions as usize, video.remote_sessions);
+}
+
+/// Beside remote transcoders this machine takes no more than its own part.
+fn set_local(actors: &ActorSystem, settings: &Settings) {
+    let video = &settings.video;
+    let streams = if video.remote_sessions {
+        video.max_sessions as usize
+    } else {
+        usize::MAX
+    };
+    actors.workers.set_local_capacity(streams);
+}
+
+/// Registers with an orchestrator, where the node works for one.
+fn transcoder(
+    settings: &Settings,
+    actors: &ActorSystem,
+    store: &SegmentStore,
+    budget: &BodyBudget,
+    broadcast: &Broadcast,
+) -> Result<Option<Transcoder>, StartError> {
+    let remote = &settings.remote;
+    let (Some(orchestrator), Some(secret)) = (&remote.orchestrator, &remote.secret) else {
+        return Ok(None);
+    };
+    let setup = Setup {
+        orchestrator: orchestrator.to_string(),
+        secret: secret.clone(),
+        sessions: actors.sessions.clone(),
+        store: store.clone(),
+        budget: budget.clone(),
+        broadcast: Arc::clone(broadcast),
+    };
+    Ok(Some(Transcoder::start(setup)?))
+}
+
+/// Returns when the orchestrator will never have this transcoder.
+async fn refused(registered: Option<watch::Receiver<Registered>>) -> String {
+    if let Some(mut registered) = registered {
+        let refused = registered.wait_for(|now| matches!(now, Registered::Refused(_)));
+        if let Ok(now) = refused.await
+            && let Registered::Refused(reason) = &*now
+        {
+            return format!("the orchestrator refused the registration: {reason}");
+        }
+    }
+    std::future::pending().await
 }
 
 /// Keeps a second process out of the data directory for as long as it lives.
@@ -427,12 +516,13 @@ fn nvidia_cards() -> Vec<u32> {
 }
 
 fn identity(settings: &Settings, address: Address) -> Identity {
-    let tested = (!settings.video.test_devices).then_some(Capability::H264);
+    let believed = settings.roles.transcoder && !settings.video.test_devices;
+    let untested = believed.then_some(Capability::H264);
     Identity {
         address,
         service_uri: settings.network.service.to_string(),
         nodes: settings.network.nodes.clone(),
-        capabilities: capabilities(tested),
+        capabilities: capabilities(untested),
     }
 }
 
@@ -443,7 +533,11 @@ fn capabilities(tested: impl IntoIterator<Item = Capability>) -> Capabilities {
 fn metrics_options(settings: &Settings) -> MetricsOptions {
     MetricsOptions {
         node_id: node_id(),
-        node_type: NodeType::Orchestrator,
+        node_type: if settings.roles.transcoder && !settings.roles.orchestrator {
+            NodeType::Transcoder
+        } else {
+            NodeType::Orchestrator
+        },
         version: env!("CARGO_PKG_VERSION").into(),
         runtime: RUNTIME.into(),
         per_stream: settings.monitoring.per_stream,

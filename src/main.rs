@@ -4,6 +4,7 @@ mod assembly;
 mod commands;
 mod dial;
 mod doors;
+mod transcoder;
 
 use std::process::ExitCode;
 

@@ -214,6 +214,16 @@ impl Body {
         }
     }
 
+    /// Bytes that have come so far.
+    pub fn len(&self) -> u64 {
+        self.watch.borrow().len
+    }
+
+    /// True while nothing has come.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// How the body ended, if it has.
     pub fn end(&self) -> Option<End> {
         self.watch.borrow().end

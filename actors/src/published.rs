@@ -52,6 +52,12 @@ impl<K: Ord + Clone, V: Clone> List<K, V> {
         values.values().map(|(_, value)| value.clone()).collect()
     }
 
+    /// The value under `key`.
+    pub fn get(&self, key: &K) -> Option<V> {
+        let values = self.0.values.lock();
+        values.get(key).map(|(_, value)| value.clone())
+    }
+
     /// How many values fit `condition`.
     pub fn count(&self, condition: impl Fn(&V) -> bool) -> usize {
         let values = self.0.values.lock();

@@ -28,7 +28,11 @@ fn as_text<S: Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::
 
 /// The pool of session slots.
 pub struct Slots {
-    max: AtomicUsize,
+    /// Streams that the node takes by itself.
+    own: AtomicUsize,
+    /// Streams that remote transcoders add.
+    remote: AtomicUsize,
+    counts_remote: AtomicBool,
     used: AtomicUsize,
     draining: AtomicBool,
     closed: AtomicBool,
@@ -43,7 +47,9 @@ impl Slots {
             .node
             .set_max_sessions(u32::try_from(max).unwrap_or(u32::MAX));
         Arc::new(Self {
-            max: AtomicUsize::new(max),
+            own: AtomicUsize::new(max),
+            remote: AtomicUsize::new(0),
+            counts_remote: AtomicBool::new(false),
             used: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -73,7 +79,17 @@ impl Slots {
 
     /// Slots in all.
     pub fn max(&self) -> usize {
-        self.max.load(Ordering::Acquire)
+        let remote = if self.counts_remote() {
+            self.remote.load(Ordering::Acquire)
+        } else {
+            0
+        };
+        self.own.load(Ordering::Acquire).saturating_add(remote)
+    }
+
+    /// Whether the slots of remote transcoders are among them.
+    pub fn counts_remote(&self) -> bool {
+        self.counts_remote.load(Ordering::Acquire)
     }
 
     /// Slots taken.
@@ -81,12 +97,23 @@ impl Slots {
         self.used.load(Ordering::Acquire)
     }
 
-    /// Changes the limit; running sessions above it go on.
-    pub fn set_max(&self, max: usize) {
-        self.max.store(max, Ordering::Release);
+    /// Changes the limit; running sessions above it go on. `counts_remote`: what remote transcoders carry comes on top.
+    pub fn set_max(&self, own: usize, counts_remote: bool) {
+        self.own.store(own, Ordering::Release);
+        self.counts_remote.store(counts_remote, Ordering::Release);
+        self.publish_max();
+    }
+
+    /// Says what remote transcoders carry now.
+    pub fn set_remote(&self, sessions: usize) {
+        self.remote.store(sessions, Ordering::Release);
+        self.publish_max();
+    }
+
+    fn publish_max(&self) {
         self.metrics
             .node
-            .set_max_sessions(u32::try_from(max).unwrap_or(u32::MAX));
+            .set_max_sessions(u32::try_from(self.max()).unwrap_or(u32::MAX));
     }
 
     /// True when the node takes no new streams, for a while or for good.
@@ -182,6 +209,18 @@ mod tests {
         assert!(slots.refuses(&customer(2)));
         assert!(!slots.refuses(&customer(1)));
     }
+
+    #[test]
+    fn remote_transcoders_add_slots_only_where_they_count() {
+        let slots = Slots::new(1, crate::test_metrics());
+        slots.set_remote(5);
+        assert_eq!(slots.max(), 1);
+        slots.set_max(2, true);
+        assert_eq!(slots.max(), 7);
+        slots.set_remote(0);
+        assert_eq!(slots.max(), 2);
+    }
+
     #[test]
     fn a_closed_pool_is_not_opened_by_the_end_of_a_drain() {
         let slots = Slots::new(2, crate::test_metrics());

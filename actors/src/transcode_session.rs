@@ -16,6 +16,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use host::job::{JobStats, SegmentJob};
 use protocol::profile::VideoProfile;
+use protocol::segment::SegmentCredentials;
 use protocol::{result, texts};
 use serde::Serialize;
 use telemetry::metrics::label::SessionEnd;
@@ -25,12 +26,12 @@ use tokio::time::Instant;
 
 use crate::body::Body;
 use crate::death::DeathNotice;
-use crate::device_worker::{Finished, Transcode, WorkerLease};
+use crate::dispatch::{Delivery, Segment, dispatch};
 use crate::failure::{Cause, SegmentFailure};
 use crate::published::{Entry, List};
 use crate::segment_store::{Object, SegmentStore};
 use crate::slots::{Customer, Slot};
-use crate::worker_registry::Workers;
+use crate::worker_registry::{Worker, Workers};
 
 /// One running and four waiting.
 pub const QUEUE: usize = 5;
@@ -59,6 +60,8 @@ pub type SegmentAnswer = Result<Transcoded, SegmentFailure>;
 pub struct SegmentRequest {
     /// What to do.
     pub spec: SegmentJob,
+    /// The same as the gateway wrote it, for a remote transcoder; with the auth token of the session.
+    pub order: Arc<SegmentCredentials>,
     /// Its bytes.
     pub body: Body,
     /// When its headers arrived.
@@ -212,7 +215,7 @@ pub struct TranscodeSession {
     /// The front's: one for each segment that waits, is at work, or is on its way here.
     permits: Arc<Semaphore>,
     running: bool,
-    worker: Option<WorkerLease>,
+    worker: Option<Worker>,
     idle: Option<SpawnHandle>,
     ending: Option<SessionEnd>,
     delivered: u64,
@@ -316,32 +319,23 @@ impl TranscodeSession {
         let worker = self.worker.take();
         let workers = self.setup.workers.clone();
         let session_id = self.setup.session_id.clone();
-        let spec = queued.request.spec.clone();
-        let body = queued.request.body.clone();
-        let arrived = queued.request.arrived;
-        let work = async move {
-            let worker = match worker.filter(WorkerLease::is_alive) {
-                Some(worker) => worker,
-                None => workers.lease(session_id).await?,
-            };
-            let transcode = Transcode {
-                spec,
-                body,
-                arrived,
-            };
-            let finished = worker.transcode(transcode).await;
-            Ok((worker, finished))
+        let segment = Segment {
+            spec: queued.request.spec.clone(),
+            order: Arc::clone(&queued.request.order),
+            body: queued.request.body.clone(),
+            arrived: queued.request.arrived,
         };
+        let metrics = Arc::clone(&self.setup.metrics);
+        let work = async move { dispatch(&workers, &session_id, worker, &segment, &metrics).await };
         // One wrapper for every asynchronous handler: a panic is answered, then the actor stops.
         let guarded = std::panic::AssertUnwindSafe(work).catch_unwind();
         ctx.spawn(guarded.into_actor(self).map(move |outcome, session, ctx| {
             session.running = false;
             let (answer, panicked) = match outcome {
-                Ok(Ok((worker, finished))) => {
-                    session.worker = Some(worker);
-                    (finished, false)
+                Ok((worker, delivered)) => {
+                    session.worker = worker;
+                    (delivered, false)
                 }
-                Ok(Err(failure)) => (Err(failure), false),
                 Err(_) => (Err(SegmentFailure::lost("panic while transcoding")), true),
             };
             session.finish(queued, answer);
@@ -353,10 +347,10 @@ impl TranscodeSession {
         }));
     }
 
-    fn finish(&mut self, queued: Queued, outcome: Result<Finished, SegmentFailure>) {
+    fn finish(&mut self, queued: Queued, outcome: Result<Delivery, SegmentFailure>) {
         let request = queued.request;
-        let answer = outcome.and_then(|finished| self.store(&request.spec, finished));
-        let worker = self.worker.as_ref().map(WorkerLease::id);
+        let answer = outcome.and_then(|delivery| self.store(&request.spec, delivery));
+        let worker = self.worker.as_ref().map(Worker::id);
         match &answer {
             Ok(transcoded) => {
                 self.delivered += 1;
@@ -393,7 +387,7 @@ impl TranscodeSession {
         let _ = request.reply.send(answer);
     }
 
-    fn store(&self, spec: &SegmentJob, finished: Finished) -> SegmentAnswer {
+    fn store(&self, spec: &SegmentJob, delivery: Delivery) -> SegmentAnswer {
         let mut pixels = Vec::with_capacity(spec.profiles.len());
         let mut contents = Vec::with_capacity(spec.profiles.len());
         let mut hashed = Vec::with_capacity(spec.profiles.len());
@@ -409,24 +403,27 @@ impl TranscodeSession {
                     SegmentFailure::new(Cause::Store, texts::SESSION_ENDED, error.to_string())
                 })
         };
-        for (profile, (rendition, bytes)) in spec.profiles.iter().zip(finished.renditions) {
+        for (profile, rendition) in spec.profiles.iter().zip(delivery.renditions) {
             let name = result::rendition_file(profile, spec.seq);
-            let (file, hash) = rendition.split(bytes);
-            contents.push(file.clone());
-            put(profile, &name, file)?;
-            hashed.push(!hash.is_empty());
-            if !hash.is_empty() {
-                put(profile, &result::hash_file(profile, spec.seq), hash)?;
+            contents.push(rendition.bytes.clone());
+            put(profile, &name, rendition.bytes)?;
+            hashed.push(!rendition.hash.is_empty());
+            if !rendition.hash.is_empty() {
+                put(
+                    profile,
+                    &result::hash_file(profile, spec.seq),
+                    rendition.hash,
+                )?;
             }
-            pixels.push(rendition.pixels());
+            pixels.push(rendition.pixels);
         }
         self.stream.pixels(pixels.iter().sum());
         Ok(Transcoded {
             contents,
             pixels,
             hashed,
-            stats: finished.stats,
-            retries: finished.retries,
+            stats: delivery.stats,
+            retries: delivery.retries,
         })
     }
 

@@ -1,19 +1,22 @@
-//! Owns the list of workers and the spare processes: who serves which stream, on which device.
+//! Owns the list of workers and the spare processes: who serves which stream, on which device or remote transcoder.
 //!
-//! Asked by sessions for a worker and by workers for a fresh process. One started process per device is kept in reserve, so
-//! that a new stream, or one whose process died, waits for no start.
+//! Asked by sessions for a worker, by workers for a fresh process, and by the door for a place for a remote transcoder. One
+//! started process per device is kept in reserve, so that a new stream, or one whose process died, waits for no start.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, WrapFuture,
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult,
+    ResponseActFuture, WrapFuture,
 };
+use arc_swap::ArcSwapOption;
 use host::job::{Device, EncoderSettings};
 use host::message::Wall;
 use host::process::WorkerLauncher;
 use parking_lot::Mutex;
+use protocol::capabilities::{Capabilities, Capability};
 use protocol::texts;
 use serde::Serialize;
 use telemetry::metrics::Metrics;
@@ -23,11 +26,18 @@ use crate::death::DeathNotice;
 use crate::device_worker::{DeviceWorker, Process, WorkerLease};
 use crate::failure::{Cause, SegmentFailure};
 use crate::front::Front;
+use crate::placement::{Facts, NoPlace, choose};
 use crate::published::{Entry, List};
+use crate::remote_transcoder::{
+    Connection, Registration, RemoteLease, RemoteSeat, RemoteTranscoder, Roster,
+};
 use crate::supervisor::AddrCell;
 
 /// Requests to the registry that may be under way at once.
 const FRONT: usize = 256;
+
+/// Streams that a device takes above its part, because one that has just ended may still be counted.
+const STALE: usize = 1;
 
 /// What a worker is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,6 +48,9 @@ pub struct WorkerView {
     pub device: String,
     /// Session it serves.
     pub session_id: String,
+    /// Whether that is a stream, which counts as load, or a test.
+    #[serde(skip)]
+    pub is_stream: bool,
     /// As in the worker gauge.
     pub state: &'static str,
     /// Process ID, 0 while there is no process.
@@ -60,7 +73,43 @@ pub struct Workers {
     list: List<u64, WorkerView>,
     walls: Arc<Mutex<Vec<Wall>>>,
     next_id: Arc<AtomicU64>,
+    roster: Roster,
+    local: Arc<Local>,
     metrics: Arc<Metrics>,
+}
+
+/// Published facts of all devices of this machine together.
+struct Local {
+    /// What they passed the test for; `None` until that is known, and then everything is tried.
+    capabilities: ArcSwapOption<Capabilities>,
+    /// Streams that they carry.
+    capacity: AtomicUsize,
+}
+
+/// A worker that a session has.
+pub enum Worker {
+    /// A process on this machine.
+    Local(WorkerLease),
+    /// A remote transcoder.
+    Remote(RemoteLease),
+}
+
+impl Worker {
+    /// Number of the worker on this node.
+    pub fn id(&self) -> u64 {
+        match self {
+            Self::Local(worker) => worker.id(),
+            Self::Remote(worker) => worker.id(),
+        }
+    }
+
+    /// False once it is gone.
+    pub fn is_alive(&self) -> bool {
+        match self {
+            Self::Local(worker) => worker.is_alive(),
+            Self::Remote(worker) => worker.is_alive(),
+        }
+    }
 }
 
 impl Workers {
@@ -71,26 +120,99 @@ impl Workers {
             list: List::default(),
             walls: Arc::default(),
             next_id: Arc::default(),
+            roster: Roster::default(),
+            local: Arc::new(Local {
+                capabilities: ArcSwapOption::empty(),
+                capacity: AtomicUsize::new(usize::MAX),
+            }),
             metrics,
         }
     }
 
-    /// A worker for a stream, placed on the device with the fewest streams.
+    /// A process on this machine for a test, whatever runs here already.
     pub async fn lease(&self, session_id: String) -> Result<WorkerLease, SegmentFailure> {
-        let none =
-            |detail: String| SegmentFailure::new(Cause::NoWorker, texts::NO_TRANSCODERS, detail);
-        let placed = self.front.ask(Place).await;
-        let (device, process) = placed
-            .ok_or_else(|| none("the worker registry is restarting or full".into()))?
-            .map_err(none)?;
-        let entry = self.enter(&device, session_id, &process);
-        Ok(DeviceWorker::lease(
+        let placed = self.ask(Place {
+            session_id: session_id.clone(),
+            stream: None,
+        });
+        match placed.await? {
+            Placed::Local(device, process) => Ok(self.start(device, process, session_id, false)),
+            Placed::Remote(_) => Err(no_worker("the registry chose a remote transcoder".into())),
+        }
+    }
+
+    /// A worker for a stream that demands `demand`: the least loaded one, local or remote, but none of `avoid`.
+    ///
+    /// # Errors
+    /// In the words that gateways know: none there or all full, or none that can do it.
+    pub async fn place(
+        &self,
+        session_id: &str,
+        demand: &Capabilities,
+        avoid: &[u64],
+    ) -> Result<Worker, SegmentFailure> {
+        let placed = self.ask(Place {
+            session_id: session_id.to_owned(),
+            stream: Some((demand.clone(), avoid.to_vec())),
+        });
+        Ok(match placed.await? {
+            Placed::Local(device, process) => {
+                Worker::Local(self.start(device, process, session_id.to_owned(), true))
+            }
+            Placed::Remote(lease) => Worker::Remote(lease),
+        })
+    }
+
+    /// Takes in a remote transcoder until the connection is dropped; `None` while the registry restarts.
+    pub async fn register(&self, registration: Registration) -> Option<Connection> {
+        self.front.ask(Register(registration)).await
+    }
+
+    /// The remote transcoders.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Says what the devices of this machine can do.
+    pub fn set_local_capabilities(&self, capabilities: Capabilities) {
+        self.local.capabilities.store(Some(Arc::new(capabilities)));
+        self.roster.tell();
+    }
+
+    /// What the devices of this machine can do; `None` until that is known.
+    pub fn local_capabilities(&self) -> Option<Arc<Capabilities>> {
+        self.local.capabilities.load_full()
+    }
+
+    /// Says how many streams the devices of this machine carry; beyond that streams go to remote transcoders.
+    pub fn set_local_capacity(&self, streams: usize) {
+        self.local.capacity.store(streams, Ordering::Release);
+    }
+
+    async fn ask(&self, place: Place) -> Result<Placed, SegmentFailure> {
+        let placed = self.front.ask(place).await;
+        placed.unwrap_or_else(|| {
+            Err(no_worker(
+                "the worker registry is restarting or full".into(),
+            ))
+        })
+    }
+
+    fn start(
+        &self,
+        device: Device,
+        process: Process,
+        session_id: String,
+        is_stream: bool,
+    ) -> WorkerLease {
+        let entry = self.enter(&device, session_id, is_stream, &process);
+        DeviceWorker::lease(
             device,
             Some(process),
             self.clone(),
             entry,
             Arc::clone(&self.metrics),
-        ))
+        )
     }
 
     /// A process that has done nothing yet; why not, for the log.
@@ -111,12 +233,19 @@ impl Workers {
         self.walls.lock().clone()
     }
 
-    fn enter(&self, device: &Device, session_id: String, process: &Process) -> WorkerEntry {
+    fn enter(
+        &self,
+        device: &Device,
+        session_id: String,
+        is_stream: bool,
+        process: &Process,
+    ) -> WorkerEntry {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let view = WorkerView {
             id,
             device: device_name(device),
             session_id,
+            is_stream,
             state: WorkerState::Idle.as_str(),
             pid: process.pid(),
             delivered: 0,
@@ -125,6 +254,19 @@ impl Workers {
         };
         self.list.enter(id, view)
     }
+}
+
+fn no_worker(detail: String) -> SegmentFailure {
+    SegmentFailure::new(Cause::NoWorker, texts::NO_TRANSCODERS, detail)
+}
+
+/// Whether devices that passed the test for `local` can do what `demand` asks of the machine.
+fn can(local: Option<&Capabilities>, demand: &Capabilities) -> bool {
+    local.is_none_or(|local| {
+        let asked = |capability: &&Capability| demand.set.contains(**capability);
+        let mut asked = Capability::OF_WORKERS.iter().filter(asked);
+        asked.all(|capability| local.set.contains(*capability))
+    })
 }
 
 /// Name of a device in labels and logs.
@@ -137,10 +279,25 @@ pub fn device_name(device: &Device) -> String {
 
 // ---- messages: asked by the front ----
 
-/// Choose a device and give a process on it.
+/// Choose a worker.
 #[derive(Message)]
-#[rtype(result = "Result<(Device, Process), String>")]
-struct Place;
+#[rtype(result = "Result<Placed, SegmentFailure>")]
+struct Place {
+    session_id: String,
+    /// What the stream demands, and workers that are not to have it; `None` asks for a device whatever its load.
+    stream: Option<(Capabilities, Vec<u64>)>,
+}
+
+/// The chosen worker, taken.
+enum Placed {
+    Local(Device, Process),
+    Remote(RemoteLease),
+}
+
+/// Take in a remote transcoder.
+#[derive(Message)]
+#[rtype(result = "Connection")]
+struct Register(Registration);
 
 /// Give a fresh process.
 #[derive(Message)]
@@ -190,17 +347,43 @@ impl WorkerRegistry {
         }
     }
 
-    /// The device with the fewest streams; the first of equals.
-    fn least_loaded(&self) -> Option<Device> {
-        let load = |device: &Device| {
+    /// Every device with its facts, for a stream or for whatever there is.
+    fn devices(&self, demand: Option<&Capabilities>) -> Vec<(Site, Facts)> {
+        let local = self.front.local_capabilities();
+        let capable = demand.is_none_or(|demand| can(local.as_deref(), demand));
+        let all = self.front.local.capacity.load(Ordering::Acquire);
+        let each = all.div_ceil(self.devices.len().max(1));
+        let each = each.saturating_add(STALE);
+        let facts = |device: &Device| {
             let name = device_name(device);
-            self.front.list.count(|view| view.device == name)
+            Facts {
+                load: {
+                    let list = &self.front.list;
+                    list.count(|view| view.is_stream && view.device == name)
+                },
+                capacity: demand.map_or(usize::MAX, |_| each),
+                capable,
+                open: true,
+                suspected: false,
+            }
         };
-        self.devices
-            .iter()
-            .map(|settings| &settings.device)
-            .min_by_key(|device| load(device))
-            .cloned()
+        let devices = self.devices.iter().map(|settings| &settings.device);
+        devices
+            .map(|device| (Site::Local(device.clone()), facts(device)))
+            .collect()
+    }
+
+    /// The worker for a stream.
+    fn site(&self, stream: Option<&(Capabilities, Vec<u64>)>) -> Result<Site, NoPlace> {
+        let mut sites = self.devices(stream.map(|(demand, _)| demand));
+        if let Some((demand, avoid)) = stream {
+            sites.extend(self.front.roster.seats().into_iter().map(|seat| {
+                let mut facts = seat.facts(demand);
+                facts.open &= !avoid.contains(&seat.id);
+                (Site::Remote(seat), facts)
+            }));
+        }
+        choose(sites)
     }
 
     fn spare(&mut self, device: &Device) -> Option<Process> {
@@ -251,6 +434,12 @@ impl WorkerRegistry {
     }
 }
 
+/// Where a stream may go.
+enum Site {
+    Local(Device),
+    Remote(Arc<RemoteSeat>),
+}
+
 impl Actor for WorkerRegistry {
     type Context = Context<Self>;
 
@@ -263,14 +452,41 @@ impl Actor for WorkerRegistry {
 }
 
 impl Handler<Place> for WorkerRegistry {
-    type Result = ResponseActFuture<Self, Result<(Device, Process), String>>;
+    type Result = ResponseActFuture<Self, Result<Placed, SegmentFailure>>;
 
-    fn handle(&mut self, _: Place, ctx: &mut Self::Context) -> Self::Result {
-        let Some(device) = self.least_loaded() else {
-            return Box::pin(actix::fut::ready(Err("the node has no device".into())));
-        };
-        let taken = self.take(device.clone(), ctx);
-        Box::pin(taken.map(|process, _, _| process.map(|process| (device, process))))
+    fn handle(&mut self, message: Place, ctx: &mut Self::Context) -> Self::Result {
+        let now = |placed| Box::pin(actix::fut::ready(placed));
+        match self.site(message.stream.as_ref()) {
+            Ok(Site::Local(device)) => {
+                let taken = self.take(device.clone(), ctx);
+                Box::pin(taken.map(|process, _, _| {
+                    process
+                        .map(|process| Placed::Local(device, process))
+                        .map_err(no_worker)
+                }))
+            }
+            // Its load rises here, so that the next in the mailbox sees it.
+            Ok(Site::Remote(seat)) => now(Ok(Placed::Remote(
+                self.front.roster.lease(seat, message.session_id),
+            ))),
+            Err(NoPlace::NoRoom) => {
+                now(Err(no_worker("no worker is there, or all are full".into())))
+            }
+            Err(NoPlace::Incapable) => now(Err(SegmentFailure::new(
+                Cause::NoWorker,
+                texts::NO_CAPABLE_TRANSCODERS,
+                "no worker can do what the stream demands",
+            ))),
+        }
+    }
+}
+
+impl Handler<Register> for WorkerRegistry {
+    type Result = MessageResult<Register>;
+
+    fn handle(&mut self, message: Register, _: &mut Self::Context) -> Self::Result {
+        let id = self.front.next_id.fetch_add(1, Ordering::Relaxed);
+        MessageResult(RemoteTranscoder::connect(id, message.0, &self.front.roster))
     }
 }
 

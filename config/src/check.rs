@@ -149,7 +149,7 @@ fn plan(settings: &Settings) -> Vec<[String; 2]> {
             "operator port",
             format!("{}{guard}", network.operator.address),
         ),
-        row("sessions at once", settings.video.max_sessions.to_string()),
+        row("sessions at once", sessions(settings)),
         row("transcodes on", devices),
         row("metrics", metrics.to_owned()),
         row(
@@ -157,11 +157,27 @@ fn plan(settings: &Settings) -> Vec<[String; 2]> {
             settings.program.data_dir.display().to_string(),
         ),
     ];
+    if let Some(orchestrator) = &settings.remote.orchestrator {
+        rows.push(row("registers with", orchestrator.to_string()));
+        rows.retain(|[name, _]| !matches!(name.trim(), "told to gateways" | "public port"));
+    }
     if !settings.roles.transcoder {
-        rows.retain(|[name, _]| !matches!(name.trim(), "sessions at once" | "transcodes on"));
+        rows.retain(|[name, _]| name.trim() != "transcodes on");
+    }
+    if !settings.roles.transcoder && !settings.roles.orchestrator {
+        rows.retain(|[name, _]| name.trim() != "sessions at once");
     }
     rows.extend(chain_plan(settings).map(|(name, value)| row(name, value)));
     rows
+}
+
+fn sessions(settings: &Settings) -> String {
+    let video = &settings.video;
+    match (video.max_sessions, video.remote_sessions) {
+        (0, true) => "as many as remote transcoders carry".to_owned(),
+        (own, true) => format!("{own}, and those of remote transcoders"),
+        (own, false) => own.to_string(),
+    }
 }
 
 fn roles(settings: &Settings) -> String {

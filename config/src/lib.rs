@@ -41,7 +41,7 @@ pub use secret::{Secret, SecretUrl};
 pub use settings::{
     AllowedSegmentHost, Chain, Credit, Currency, Devices, EndPoints, Feed, KeyStore, Limits,
     LogFormat, Monitoring, Network, OperatorPort, Password, PasswordSource, Payments, Price,
-    Prices, Program, RedeemerClient, RedeemerServer, Redemption, Roles, Settings, Tickets,
+    Prices, Program, RedeemerClient, RedeemerServer, Redemption, Remote, Roles, Settings, Tickets,
     TlsFiles, Transactions, Video, X264, public_network,
 };
 pub use table::{AREAS, Area, OptionSpec, Role, Secrecy, Status, find, options};

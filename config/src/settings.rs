@@ -10,6 +10,7 @@ mod payments;
 mod prices;
 mod program;
 mod redemption;
+mod remote;
 mod roles;
 mod video;
 
@@ -21,6 +22,7 @@ pub use payments::{Credit, Payments, Tickets};
 pub use prices::{Currency, Feed, Price, Prices};
 pub use program::{LogFormat, Monitoring, Program};
 pub use redemption::{RedeemerClient, RedeemerServer, Redemption};
+pub use remote::Remote;
 pub use roles::Roles;
 pub use video::{Devices, Video, X264};
 
@@ -46,6 +48,8 @@ pub struct Settings {
     pub roles: Roles,
     /// Addresses, certificates, who may connect.
     pub network: Network,
+    /// What joins an orchestrator and its remote transcoders.
+    pub remote: Remote,
     /// Sessions, devices, encoder.
     pub video: Video,
     /// What callers and workers may take.
@@ -78,12 +82,14 @@ pub(crate) fn build(
     let network = network::read(&mut reader, &roles);
     let program = program::read(&mut reader);
     let chain = chain::read(&mut reader, &program.data_dir);
+    let remote = remote::read(&mut reader, &roles);
     Settings {
+        video: video::read(&mut reader, &roles, &remote),
+        remote,
         payments: payments::read(&mut reader, &roles, chain.as_ref()),
         redemption: redemption::read(&mut reader, &roles, chain.as_ref(), &network),
         chain,
         program,
-        video: video::read(&mut reader, &roles),
         limits: limits::read(&mut reader),
         monitoring: program::read_monitoring(&reader),
         roles,

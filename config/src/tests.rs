@@ -166,8 +166,8 @@ fn all_mistakes_come_at_once_with_value_origin_and_remedy() {
 
 #[test]
 fn roles_that_are_not_built_are_refused_and_a_shared_file_is_not() {
-    assert!(mistakes(&["-orchestrator"])[0].contains("remote transcoders"));
-    assert!(mistakes(&["-transcoder"])[0].contains("remote transcoders"));
+    assert!(mistakes(&["-orchestrator"])[0].contains("-orchSecret"));
+    assert!(mistakes(&["-transcoder"])[0].contains("-orchSecret"));
     assert!(mistakes(&["-gateway"])[0].contains("no gateway"));
     assert!(mistakes(&["-aiWorker"])[0].contains("needs AI"));
     assert!(mistakes(&["-orchestrator=false"])[0].contains("without a role"));
@@ -195,9 +195,9 @@ fn roles_that_are_not_built_are_refused_and_a_shared_file_is_not() {
 #[test]
 fn what_is_not_built_is_said_unless_it_is_turned_off() {
     assert!(
-        warnings(&["-orchSecret", "x"])
+        warnings(&["-netint", "x"])
             .iter()
-            .any(|text| text.contains("needs remote transcoders, not in this build"))
+            .any(|text| text.contains("needs Netint devices, not in this build"))
     );
     assert!(
         !warnings(&["-startupAvailabilityCheck=false"])
@@ -295,6 +295,40 @@ fn devices_and_sessions_are_checked() {
     assert!(mistakes(&["-nvidia", "0", "-netint", "x"])[0].contains("together"));
     assert!(mistakes(&["-maxSessions", "auto"])[0].contains("give a number"));
     assert!(mistakes(&["-x264Preset", "warp"])[0].contains("ultrafast"));
+}
+
+#[test]
+fn both_halves_of_a_split_node_are_read() {
+    let split = |words: &[&str]| settings(&[words, &["-orchSecret", "s"]].concat());
+    let half = split(&["-orchestrator", "-maxSessions", "auto"]);
+    assert!(!half.roles.transcoder && half.video.remote_sessions);
+    assert_eq!(half.video.max_sessions, 0);
+    let half = split(&["-orchestrator", "-maxSessions", "3"]);
+    assert!(!half.video.remote_sessions, "a number is the limit");
+    let whole = split(&["-orchestrator", "-transcoder", "-maxSessions", "3"]);
+    assert!(whole.video.remote_sessions, "remote transcoders add to it");
+    assert!(whole.remote.orchestrator.is_none());
+    let half = split(&["-transcoder", "-orchAddr", "10.0.0.1:8935,b:1"]);
+    assert!(!half.roles.orchestrator && !half.video.remote_sessions);
+    let orchestrator = half.remote.orchestrator.map(|address| address.to_string());
+    assert_eq!(orchestrator.as_deref(), Some("https://10.0.0.1:8935"));
+    assert_eq!(format!("{:?}", half.remote.secret), "Some(***)");
+    for words in [
+        &["-transcoder", "-orchSecret", "s"][..],
+        &["-transcoder", "-orchSecret", "s", "-orchAddr", "no-port"],
+        &["-transcoder", "-orchAddr", "10.0.0.1:8935"],
+        &[
+            "-transcoder",
+            "-orchSecret",
+            "s",
+            "-orchAddr",
+            "a:1",
+            "-maxSessions",
+            "auto",
+        ],
+    ] {
+        assert_eq!(mistakes(words).len(), 1, "{words:?}");
+    }
 }
 
 #[test]

@@ -120,6 +120,27 @@ impl Capability {
         ]
     };
 
+    /// What depends on the machine that transcodes: codecs, pixel formats and signatures. An orchestrator offers them as
+    /// soon as one of its workers has them; everything else is its own affair.
+    pub const OF_WORKERS: &[Self] = {
+        use Capability::*;
+        &[
+            H264,
+            Mpeg7Signature,
+            HevcDecode,
+            HevcEncode,
+            Vp8Decode,
+            Vp9Decode,
+            Vp8Encode,
+            Vp9Encode,
+            H264Decode444At8,
+            H264Decode422At8,
+            H264Decode444At10,
+            H264Decode422At10,
+            H264Decode420At10,
+        ]
+    };
+
     /// Bit number on the wire.
     pub fn number(self) -> u32 {
         self as u32
@@ -207,6 +228,13 @@ impl Capabilities {
             *sum = sum.saturating_add(*capacity);
             self.set.insert_number(*number);
         }
+    }
+
+    /// Takes over what a remote transcoder adds to this node: only [`Capability::OF_WORKERS`], whatever else it claims.
+    pub fn absorb_worker(&mut self, worker: &Self) {
+        let has = |capability: &&Capability| worker.set.contains(**capability);
+        let added = Capability::OF_WORKERS.iter().filter(has).copied();
+        self.absorb(&Self::of(added.collect(), ""));
     }
 
     /// From a message; an absent one is an empty set.

@@ -2,6 +2,8 @@
 
 #[path = "../../fuzz/checks/money.rs"]
 mod checks;
+#[path = "../../fuzz/checks/remote.rs"]
+mod remote;
 
 use std::path::Path;
 
@@ -23,6 +25,11 @@ fn replay(target: &str, check: fn(&[u8])) -> std::io::Result<()> {
 #[test]
 fn payments_from_the_corpus_hold() -> std::io::Result<()> {
     replay("payment", checks::payment)
+}
+
+#[test]
+fn results_from_the_corpus_hold() -> std::io::Result<()> {
+    replay("results", remote::results)
 }
 
 #[test]

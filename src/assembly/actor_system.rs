@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use actix::Actor;
 use actors::arbiters::Arbiters;
 use actors::body::BodyBudget;
-use actors::capability_broadcaster::{Broadcast, CapabilityBroadcaster, SetCapabilities};
+use actors::capability_broadcaster::{Broadcast, CapabilityBroadcaster};
 use actors::segment_store::SegmentStore;
 use actors::session_manager::{SessionManager, Sessions};
 use actors::slots::Slots;
@@ -14,10 +14,11 @@ use actors::supervisor::{AddrCell, Factory, Fatal, StopSupervising, Supervise, S
 use actors::worker_registry::{WorkerRegistry, Workers};
 use host::job::EncoderSettings;
 use host::process::WorkerLauncher;
-use protocol::capabilities::Capability;
+use protocol::capabilities::{Capabilities, Capability};
 use telemetry::Metrics;
 use tokio::sync::{oneshot, watch};
 
+use super::advertiser::Advertiser;
 use super::chain_actors::ChainSetup;
 use super::{StartError, selftest};
 
@@ -47,7 +48,7 @@ pub struct ActorSystem {
     pub workers: Workers,
     /// The stream arbiters, for liveness.
     pub arbiters: Arbiters,
-    broadcaster: AddrCell<CapabilityBroadcaster>,
+    advertiser: Advertiser,
     fatal: watch::Receiver<Option<Fatal>>,
     supervisor: actix::Addr<Supervisor>,
     system: actix_rt::System,
@@ -77,7 +78,8 @@ impl ActorSystem {
         Ok(running)
     }
 
-    /// Tests what the machine can transcode, on the actor thread: H.264 now, the rest while the node already serves.
+    /// Tests what the machine can transcode, on the actor thread: H.264 now, the rest while the node already serves, or
+    /// now as well where `whole` says so.
     ///
     /// # Errors
     /// [`StartError::SelfTest`] when H.264 fails: the node could do nothing.
@@ -85,15 +87,24 @@ impl ActorSystem {
         &self,
         budget: &BodyBudget,
         hevc: Option<bool>,
+        whole: bool,
     ) -> Result<(), StartError> {
         let (tell, tested) = oneshot::channel();
         let (workers, budget) = (self.workers.clone(), budget.clone());
-        let broadcaster = Arc::clone(&self.broadcaster);
+        let advertiser = self.advertiser.clone();
         self.spawn(async move {
             let h264 = selftest::h264(&workers, &budget).await;
             let go_on = h264.is_ok();
-            publish(&broadcaster, vec![Capability::H264]).await;
-            if tell.send(h264).is_err() || !go_on {
+            advertiser
+                .set_local(super::capabilities([Capability::H264]))
+                .await;
+            let mut tell = Some(tell);
+            if (!whole || !go_on)
+                && let Some(tell) = tell.take()
+            {
+                let _ = tell.send(h264);
+            }
+            if !go_on {
                 return;
             }
             let mut passed = selftest::optional(&workers, &budget).await;
@@ -102,12 +113,20 @@ impl ActorSystem {
                 passed.extend(forced.then_some(Capability::HevcDecode));
             }
             passed.push(Capability::H264);
-            publish(&broadcaster, passed).await;
+            advertiser.set_local(super::capabilities(passed)).await;
+            if let Some(tell) = tell {
+                let _ = tell.send(Ok(()));
+            }
         });
         tested
             .await
             .unwrap_or_else(|_| Err("the actor thread is gone".into()))
             .map_err(StartError::SelfTest)
+    }
+
+    /// Says what the machine can do, untested.
+    pub async fn set_capabilities(&self, capabilities: Capabilities) {
+        self.advertiser.set_local(capabilities).await;
     }
 
     /// Runs `future` on the actor thread, where actix-web servers must live.
@@ -134,15 +153,6 @@ impl ActorSystem {
         if let Some(thread) = self.thread.take() {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
-    }
-}
-
-async fn publish(cell: &AddrCell<CapabilityBroadcaster>, tested: Vec<Capability>) {
-    let capabilities = super::capabilities(tested);
-    tracing::info!(capabilities = %capabilities.set, "advertised");
-    if let Some(broadcaster) = cell.load_full() {
-        // A broadcaster that is restarting keeps what is published.
-        let _ = broadcaster.send(SetCapabilities(capabilities)).await;
     }
 }
 
@@ -193,11 +203,19 @@ fn assemble(setup: ActorSetup) -> ActorSystem {
     {
         supervise(name, factory);
     }
+    let advertiser = Advertiser::new(
+        workers.clone(),
+        Arc::clone(&setup.slots),
+        broadcaster,
+        &setup.broadcast,
+        Arc::clone(&setup.metrics),
+    );
+    actix_rt::spawn(advertiser.clone().follow());
     ActorSystem {
         sessions,
         workers,
         arbiters,
-        broadcaster,
+        advertiser,
         fatal,
         supervisor,
         system: actix_rt::System::current(),

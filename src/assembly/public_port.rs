@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::StartError;
 use crate::doors::public::{
-    FetchPolicy, Paid, PublicContext, PublicDoor, PublicLimits, Transport, bind, given_certificate,
-    own_certificate,
+    FetchPolicy, Paid, PublicContext, PublicDoor, PublicLimits, Split, Transport, bind,
+    given_certificate, own_certificate,
 };
 
 /// What the door answers from.
@@ -29,6 +29,8 @@ pub struct Parts {
     pub broadcast: Broadcast,
     /// Sessions.
     pub sessions: Sessions,
+    /// Takes remote transcoders; `None` without a secret.
+    pub split: Option<Split>,
     /// Renditions.
     pub store: SegmentStore,
     /// Bytes of bodies.
@@ -71,6 +73,7 @@ impl PublicPort {
             tokens: tokens.unwrap_or_else(|| TokenKey::new(rand::random())),
             broadcast: parts.broadcast,
             sessions: parts.sessions,
+            split: parts.split,
             store: parts.store,
             budget: parts.budget,
             metrics: parts.metrics,

@@ -7,14 +7,18 @@ use std::time::{Duration, Instant};
 
 use actors::arbiters::Arbiters;
 use actors::capability_broadcaster::Broadcast;
+use actors::remote_transcoder::RemoteSeat;
 use actors::session_manager::Sessions;
 use actors::worker_registry::Workers;
 use host::message::Wall;
+use tokio::sync::watch;
 
 use super::chain_view::NodeChain;
 use crate::doors::operator::view::{
-    ChainView, NodeStatus, NodeView, Reason, SessionLimit, SessionView, WorkerView,
+    ChainView, NodeStatus, NodeView, Reason, RemoteTranscoder, SessionLimit, SessionView,
+    WorkerView,
 };
+use crate::transcoder::Registered;
 
 /// An arbiter silent for so long is stuck.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -38,6 +42,10 @@ pub struct View {
     pub broadcast: Broadcast,
     /// Whether the public port is open.
     pub public_open: Arc<AtomicBool>,
+    /// How a node that works for an orchestrator stands with it; `None` for others.
+    pub registered: Option<watch::Receiver<Registered>>,
+    /// Whether remote transcoders may come.
+    pub splits: bool,
     /// What the node does.
     pub roles: config::Roles,
     /// Chain, payments and tickets; `None` off-chain.
@@ -62,6 +70,15 @@ impl View {
                     .map(|price| ("default".into(), price.to_string())),
             )
             .collect()
+    }
+
+    fn transcoders(&self) -> Vec<RemoteTranscoder> {
+        let seats = self.workers.roster().seats();
+        let seats = seats.iter().map(|seat| RemoteTranscoder {
+            address: seat.registration.address.clone(),
+            capacity: u32::try_from(seat.registration.capacity).unwrap_or(u32::MAX),
+        });
+        seats.collect()
     }
 
     /// What keeps an on-chain node from taking paid work.
@@ -114,6 +131,28 @@ impl View {
     }
 }
 
+/// A remote transcoder among the workers.
+fn remote(seat: &RemoteSeat) -> WorkerView {
+    let state = if seat.is_draining() {
+        "draining"
+    } else if seat.owed() > 0 {
+        "suspected"
+    } else if seat.load() > 0 {
+        "busy"
+    } else {
+        "idle"
+    };
+    WorkerView {
+        name: format!("remote-{}", seat.id),
+        device: "remote".into(),
+        state: state.into(),
+        pid: 0,
+        sessions: u32::try_from(seat.load()).unwrap_or(u32::MAX),
+        restarts: 0,
+        memory_bytes: 0,
+    }
+}
+
 impl NodeView for View {
     fn status(&self) -> NodeStatus {
         NodeStatus {
@@ -129,7 +168,8 @@ impl NodeView for View {
                 .to_string(),
             service_uri: self.broadcast.load().identity().service_uri.clone(),
             uptime_s: self.started.elapsed().as_secs(),
-            transcoders: None,
+            transcoders: self.transcoders(),
+            remote_only: self.roles.orchestrator && !self.roles.transcoder,
             prices: self.prices(),
         }
     }
@@ -161,7 +201,15 @@ impl NodeView for View {
             });
         }
         reasons.extend(self.chain_reasons());
-        if self.roles.orchestrator && self.workers.walls().is_empty() {
+        if let Some(registered) = &self.registered
+            && *registered.borrow() != Registered::Yes
+        {
+            reasons.push(Reason {
+                code: "not_registered",
+                text: "no orchestrator has taken this transcoder yet; see the log".into(),
+            });
+        }
+        if self.roles.transcoder && self.workers.walls().is_empty() {
             reasons.push(Reason {
                 code: "no_worker",
                 text: "no worker process has started yet; see the log".into(),
@@ -176,18 +224,33 @@ impl NodeView for View {
     }
 
     fn max_sessions(&self) -> SessionLimit {
-        SessionLimit::Fixed(u32::try_from(self.sessions.slots().max()).unwrap_or(u32::MAX))
+        let slots = self.sessions.slots();
+        let max = u32::try_from(slots.max()).unwrap_or(u32::MAX);
+        if slots.counts_remote() && !self.roles.transcoder {
+            SessionLimit::Auto(max)
+        } else {
+            SessionLimit::Fixed(max)
+        }
     }
 
     fn set_max_sessions(&self, limit: SessionLimit) -> Result<(), String> {
         match limit {
             SessionLimit::Fixed(sessions) => {
-                self.sessions.slots().set_max(sessions as usize);
+                let beside = self.roles.transcoder && self.splits;
+                self.sessions.slots().set_max(sessions as usize, beside);
+                if beside {
+                    self.workers.set_local_capacity(sessions as usize);
+                }
                 tracing::info!(sessions, "session limit changed");
                 Ok(())
             }
+            SessionLimit::Auto(_) if self.roles.transcoder || !self.splits => {
+                Err("auto is for an orchestrator without -transcoder; give a number".into())
+            }
             SessionLimit::Auto(_) => {
-                Err("auto needs remote transcoders, not in this build; give a number".into())
+                self.sessions.slots().set_max(0, true);
+                tracing::info!("session limit is what remote transcoders carry");
+                Ok(())
             }
         }
     }
@@ -217,7 +280,21 @@ impl NodeView for View {
             restarts: worker.lost,
             memory_bytes: worker.memory,
         };
-        views.into_iter().map(view).collect()
+        let local = views.into_iter().map(view);
+        let seats = self.workers.roster().seats();
+        local.chain(seats.iter().map(|seat| remote(seat))).collect()
+    }
+
+    fn set_worker_draining(&self, name: &str, draining: bool) -> Result<(), String> {
+        let id = name.strip_prefix("remote-").and_then(|id| id.parse().ok());
+        let found = id.is_some_and(|id| self.workers.roster().set_draining(id, draining));
+        if !found {
+            return Err(format!(
+                "{name:?} is no remote transcoder that is connected; /api/v1/workers lists them"
+            ));
+        }
+        tracing::info!(worker = name, draining, "drain of a worker changed");
+        Ok(())
     }
 
     fn sessions(&self) -> Vec<SessionView> {

@@ -18,11 +18,14 @@ mod payment;
 mod peer;
 mod refused;
 mod reply;
+mod results;
 
 mod segment;
+mod split;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod transcoders;
 
 use std::sync::Arc;
 
@@ -45,6 +48,7 @@ pub use self::fetch::{FetchError, FetchPolicy};
 pub use self::limits::PublicLimits;
 pub use self::listener::bind;
 pub use self::paid::Paid;
+pub use self::split::Split;
 
 use self::fetch::Fetcher;
 use self::front::Services;
@@ -65,6 +69,8 @@ pub struct PublicContext {
     pub broadcast: Broadcast,
     /// Sessions and their slots.
     pub sessions: Sessions,
+    /// Takes remote transcoders; `None` where there is no secret to know them by.
+    pub split: Option<Split>,
     /// Finished renditions.
     pub store: SegmentStore,
     /// Bytes of bodies under way.
@@ -98,6 +104,14 @@ pub(super) struct Door {
 }
 
 impl Door {
+    /// The account of the node, as renditions name their maker.
+    fn maker(&self) -> String {
+        match &self.context.paid {
+            Some(paid) => paid.signer.address().to_string(),
+            None => "offchain".to_owned(),
+        }
+    }
+
     fn limits(&self) -> arc_swap::Guard<Arc<PublicLimits>> {
         self.context.limits.load()
     }

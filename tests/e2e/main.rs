@@ -26,6 +26,7 @@ mod outside;
 mod paid;
 mod probe;
 mod push;
+mod remote;
 mod sessions;
 mod settings;
 mod urls;

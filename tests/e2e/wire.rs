@@ -11,7 +11,7 @@ use super::media;
 use super::node::{Node, plain, scratch, shared};
 
 /// The Python that has grpcio: the one on the path, or the system's.
-fn python() -> &'static str {
+pub fn python() -> &'static str {
     let has_grpc = |python: &&str| {
         let tried = Command::new(python)
             .args(["-c", "import grpc, grpc_tools"])

@@ -247,10 +247,10 @@ impl Redeemer {
         for (ticket, outcome) in done {
             self.land(ticket, outcome).await?;
             // only now: what could not be stored is taken again at the next look
-            if let Some(flight) = self.flights.remove(&ticket) {
-                if let Some(senders) = &self.parts.senders {
-                    senders.refresh(flight.sender).await;
-                }
+            if let Some(flight) = self.flights.remove(&ticket)
+                && let Some(senders) = &self.parts.senders
+            {
+                senders.refresh(flight.sender).await;
             }
         }
         let sent: Vec<_> = self

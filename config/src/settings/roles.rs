@@ -1,4 +1,4 @@
-//! What the node does: a combined node (orchestrator and transcoder in one), a redeemer, or a node that only calls reward or starts
+//! What the node does: orchestrator and transcoder in one or each by itself, a redeemer, or a node that only calls reward or starts
 //! rounds.
 
 use super::Reader;
@@ -39,15 +39,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Roles {
             "redeemer",
             "is a node of its own: leave it out, since an orchestrator redeems its tickets itself, or leave out -orchestrator -transcoder",
         ),
-        (true, true) => {}
-        (true, false) => reader.wrong(
-            "orchestrator",
-            "without -transcoder needs remote transcoders, not in this build; add -transcoder",
-        ),
-        (false, true) => reader.wrong(
-            "transcoder",
-            "without -orchestrator needs remote transcoders, not in this build; add -orchestrator",
-        ),
+        // What a split node needs besides is read with its secret.
+        (true, _) | (_, true) => {}
         (false, false) => {
             let chain_only =
                 roles.redeemer || roles.reward == Some(true) || roles.initialize_round;

@@ -1,6 +1,6 @@
 //! Sessions, devices and the CPU encoder.
 
-use super::{Reader, Roles};
+use super::{Reader, Remote, Roles};
 use crate::kind::list_items;
 use serde::Serialize;
 
@@ -30,8 +30,11 @@ pub struct X264 {
 /// How video work is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Video {
-    /// Streams at once.
+    /// Streams at once, those on remote transcoders aside where [`Self::remote_sessions`] says so.
     pub max_sessions: u32,
+    /// What remote transcoders can carry comes on top of [`Self::max_sessions`]: with `auto`, where that is 0, and when
+    /// this machine transcodes as well.
+    pub remote_sessions: bool,
     /// What transcodes.
     pub devices: Devices,
     /// Try devices and optional codecs at the start.
@@ -42,15 +45,18 @@ pub struct Video {
     pub x264: X264,
 }
 
-pub(super) fn read(reader: &mut Reader<'_>, roles: &Roles) -> Video {
+pub(super) fn read(reader: &mut Reader<'_>, roles: &Roles, remote: &Remote) -> Video {
     if !reader.text("nvidia").is_empty() && !reader.text("netint").is_empty() {
         reader.wrong(
             "netint",
             "cannot be used together with -nvidia; give one of them",
         );
     }
+    let max_sessions = max_sessions(reader, roles);
+    let beside = roles.orchestrator && roles.transcoder && remote.secret.is_some();
     Video {
-        max_sessions: max_sessions(reader, roles),
+        max_sessions: max_sessions.unwrap_or(0),
+        remote_sessions: max_sessions.is_none() || beside,
         devices: devices(reader),
         test_devices: reader.bool("testTranscoder"),
         hevc_decoding: reader.bool_if_given("hevcDecoding"),
@@ -62,16 +68,16 @@ pub(super) fn read(reader: &mut Reader<'_>, roles: &Roles) -> Video {
     }
 }
 
-fn max_sessions(reader: &mut Reader<'_>, roles: &Roles) -> u32 {
-    if reader.text("maxSessions") == "auto" {
-        let remedy = if roles.orchestrator && roles.transcoder {
-            "cannot be used with -orchestrator and -transcoder together; give a number"
-        } else {
-            "needs remote transcoders, not in this build; give a number"
-        };
-        reader.wrong("maxSessions", remedy);
+/// `None` for `auto`.
+fn max_sessions(reader: &mut Reader<'_>, roles: &Roles) -> Option<u32> {
+    let auto = reader.text("maxSessions") == "auto";
+    if auto && roles.transcoder {
+        reader.wrong(
+            "maxSessions",
+            "is for an orchestrator without -transcoder; give a number",
+        );
     }
-    reader.text("maxSessions").parse().unwrap_or_default()
+    (!auto).then(|| reader.text("maxSessions").parse().unwrap_or_default())
 }
 
 fn devices(reader: &mut Reader<'_>) -> Devices {

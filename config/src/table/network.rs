@@ -31,13 +31,11 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         .live()
         .ours(),
     OptionSpec::new("nodes", Kind::List, "", "Further instances (https URLs) told to gateways next to this one").roles(O),
-    OptionSpec::new("orchAddr", Kind::List, "", "Orchestrator to which a standalone transcoder or AI worker connects")
-        .roles(WORKERS)
-        .needs("remote transcoders"),
-    OptionSpec::new("orchSecret", Kind::PathOrValue, "", "Secret shared with remote transcoders and workers, or the path of a file holding it")
+    OptionSpec::new("orchAddr", Kind::List, "", "Orchestrator (host:port) to which a standalone transcoder or AI worker connects")
+        .roles(WORKERS),
+    OptionSpec::new("orchSecret", Kind::PathOrValue, "", "Secret shared with remote transcoders and workers, or the path of a file holding it; lets them in")
         .roles(&[Role::Orchestrator, Role::Transcoder, Role::AiWorker])
-        .secret()
-        .needs("remote transcoders"),
+        .secret(),
     OptionSpec::bool("startupAvailabilityCheck", true, "Call the node through its own service address after the start and end if that fails")
         .roles(O)
         .needs("the start-up self-check"),

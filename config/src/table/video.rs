@@ -22,7 +22,7 @@ pub(crate) const X264_PRESETS: &[&str] = &[
 ];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
-    OptionSpec::new("maxSessions", Kind::Sessions, "10", "Streams at once; 'auto', the sum of the remote transcoders, is for an orchestrator without -transcoder")
+    OptionSpec::new("maxSessions", Kind::Sessions, "10", "Streams at once; with -transcoder those of this machine, to which remote transcoders add theirs; 'auto', their sum, is for an orchestrator without -transcoder")
         .roles(BOTH)
         .live(),
     OptionSpec::new("nvidia", Kind::GpuList, "", "Nvidia GPUs to use: comma list of indexes, or 'all'; none means the CPU")

@@ -29,6 +29,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/api/v1/workers").route(web::get().to(workers)))
         .service(web::resource("/api/v1/max-sessions").route(web::post().to(set_max_sessions)))
         .service(web::resource("/api/v1/drain").route(web::post().to(set_draining)))
+        .service(web::resource("/api/v1/workers/drain").route(web::post().to(drain_worker)))
         .configure(tickets::routes)
         .configure(payments::routes)
         .configure(chain::routes);
@@ -80,6 +81,27 @@ async fn sessions(state: State) -> HttpResponse {
 
 async fn workers(state: State) -> HttpResponse {
     reply::json(&state.node.workers())
+}
+
+/// Body of a change of one worker's drain.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DrainWorker {
+    worker: String,
+    draining: bool,
+}
+
+/// One remote worker takes no new streams, or takes them again; those it has go on.
+async fn drain_worker(
+    state: State,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> Result<HttpResponse, Failure> {
+    let shape = "{\"worker\": \"remote-N\", \"draining\": true}";
+    let DrainWorker { worker, draining } = change(&request, &body, shape)?;
+    let changed = state.node.set_worker_draining(&worker, draining);
+    changed.map_err(Failure::Refused)?;
+    Ok(workers(state).await)
 }
 
 /// Body of a change of the limit: a number above 0, or `"auto"`.

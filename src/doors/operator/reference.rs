@@ -112,8 +112,8 @@ struct Status {
 
 impl From<NodeStatus> for Status {
     fn from(node: NodeStatus) -> Self {
-        let local_transcoding = node.transcoders.is_none();
-        let registered_transcoders = node.transcoders.unwrap_or_default();
+        let local_transcoding = !node.remote_only;
+        let registered_transcoders = node.transcoders;
         Self {
             manifests: BTreeMap::new(),
             internal_manifests: BTreeMap::new(),

@@ -38,6 +38,15 @@ pub trait NodeView: Send + Sync {
     fn set_draining(&self, draining: bool) -> Result<(), String>;
     /// Every worker, local processes and remote transcoders.
     fn workers(&self) -> Vec<WorkerView>;
+    /// Stops giving new streams to a remote worker, or gives them again; `name` as in [`Self::workers`].
+    ///
+    /// # Errors
+    /// Why it was not changed, in words for the operator.
+    fn set_worker_draining(&self, name: &str, draining: bool) -> Result<(), String> {
+        Err(format!(
+            "{name:?} (draining: {draining}) is no remote worker of this node"
+        ))
+    }
     /// Walls around worker processes, as the last one that started found them.
     fn walls(&self) -> Vec<Wall> {
         Vec::new()
@@ -87,8 +96,10 @@ pub struct NodeStatus {
     pub service_uri: String,
     /// Seconds since start.
     pub uptime_s: u64,
-    /// Remote transcoders; `None` when this node transcodes itself.
-    pub transcoders: Option<Vec<RemoteTranscoder>>,
+    /// Remote transcoders that are connected.
+    pub transcoders: Vec<RemoteTranscoder>,
+    /// Whether this node leaves all transcoding to them.
+    pub remote_only: bool,
     /// Price per pixel in wei by gateway address or `default`; `num/den`, or `num` for an integer.
     pub prices: BTreeMap<String, String>,
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use socket2::SockRef;
 use telemetry::metrics::label::{self, ConnectionRefusal};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -32,6 +33,8 @@ pub(super) async fn serve(
     // Without it small answers wait for acknowledgements; a socket that cannot is served all the same.
     let _ = stream.set_nodelay(true);
     let limits = public.door.context.limits.load_full();
+    // Where the system cannot, a peer that vanished is noticed later.
+    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(limits.unacknowledged));
     match &public.transport {
         Transport::Plain => http(public, stream, address, &limits, closing).await,
         Transport::Tls(config) => {

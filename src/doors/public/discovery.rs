@@ -115,7 +115,7 @@ fn pong(key: &SecretKey, ping: &[u8]) -> Result<Vec<u8>, Status> {
     Ok(sign_message(key, ping).to_vec())
 }
 
-fn peer_of<T>(request: &Request<T>) -> Result<Peer, Status> {
+pub(super) fn peer_of<T>(request: &Request<T>) -> Result<Peer, Status> {
     request
         .extensions()
         .get::<Peer>()

@@ -16,6 +16,7 @@ use axum::routing::any;
 use futures::FutureExt;
 use http::{Request, StatusCode, Version};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use protocol::remote::RESULTS_PATH;
 use telemetry::Metrics;
 use telemetry::metrics::label::{self, Stage};
 use tonic::service::Routes;
@@ -26,8 +27,10 @@ use super::connection::{Activity, Running};
 use super::discovery::Discovery;
 use super::peer::Peer;
 use super::reply::Excused;
-use super::{Door, payment, reply, segment, stream};
+use super::transcoders::Registrar;
+use super::{Door, payment, reply, results, segment, stream};
 use crate::doors::rpc::orchestrator_server::OrchestratorServer;
+use crate::doors::rpc::transcoder_server::TranscoderServer;
 
 /// Answers the requests of one connection. Cheap to clone.
 #[derive(Clone)]
@@ -52,16 +55,19 @@ impl Services {
     pub fn new(door: &Arc<Door>) -> Self {
         let discovery = OrchestratorServer::new(Discovery(Arc::clone(door)))
             .max_decoding_message_size(door.limits().rpc_bytes);
+        let transcoders = TranscoderServer::new(Registrar(Arc::clone(door)))
+            .max_decoding_message_size(door.limits().rpc_bytes);
         let http = Router::new()
             .route("/segment", any(segment::post))
             .route("/payment", any(payment::payment))
             .route("/refresh-payment", any(payment::refresh))
+            .route(RESULTS_PATH, any(results::post))
             .route("/stream/{*path}", any(stream::get))
             .route("/healthz", any(reply::empty))
             .fallback(reply::not_found)
             .with_state(Arc::clone(door));
         Self {
-            rpc: Routes::new(discovery).prepare(),
+            rpc: Routes::new(discovery).add_service(transcoders).prepare(),
             http,
         }
     }
@@ -185,12 +191,19 @@ fn is_rpc<B>(request: &Request<B>) -> bool {
 
 /// The name under which a request is counted: one of ours, never what a stranger wrote.
 fn route(path: &str, is_rpc: bool) -> &'static str {
-    const RPC: [&str; 3] = [
+    const RPC: [&str; 4] = [
         "/net.Orchestrator/GetOrchestrator",
         "/net.Orchestrator/EndTranscodingSession",
         "/net.Orchestrator/Ping",
+        "/net.Transcoder/RegisterTranscoder",
     ];
-    const HTTP: [&str; 4] = ["/segment", "/payment", "/refresh-payment", "/healthz"];
+    const HTTP: [&str; 5] = [
+        "/segment",
+        "/payment",
+        "/refresh-payment",
+        "/healthz",
+        RESULTS_PATH,
+    ];
     let known: &[&'static str] = if is_rpc { &RPC } else { &HTTP };
     match known.iter().find(|route| **route == path) {
         Some(route) => route,

@@ -23,6 +23,8 @@ pub struct PublicLimits {
     /// How long a connection with a running request may be silent in both directions. The longest segment takes 18
     /// minutes at most.
     pub silence: Duration,
+    /// How long what we sent may go without acknowledgement before the peer counts as gone.
+    pub unacknowledged: Duration,
     /// Bytes of the head of a request. Payment headers grow with the number of tickets.
     pub head_bytes: usize,
     /// Header fields of a request.
@@ -45,7 +47,11 @@ pub struct PublicLimits {
     pub body_rate: u32,
     /// How long a body may lag behind [`body_rate`](Self::body_rate).
     pub body_lag: Duration,
-    /// Bytes of a body that is a URL or JSON.
+    /// Bytes of all renditions of a segment together, as a remote transcoder posts them.
+    pub results_bytes: usize,
+    /// How often something is sent to a remote transcoder that has nothing to do.
+    pub heartbeat: Duration,
+    /// Bytes of a body that is a URL, JSON or the text of a failure.
     pub text_bytes: usize,
     /// Time for the rest of a refused body, which is read and dropped so that the client gets to the answer.
     pub drain: Duration,
@@ -72,6 +78,7 @@ impl Default for PublicLimits {
             head: Duration::from_secs(75),
             idle: Duration::from_secs(600),
             silence: Duration::from_secs(1200),
+            unacknowledged: Duration::from_secs(30),
             head_bytes: 1 << 20,
             headers: 256,
             streams: 250,
@@ -83,6 +90,8 @@ impl Default for PublicLimits {
             body: Duration::from_secs(30),
             body_rate: 16 << 10,
             body_lag: Duration::from_secs(5),
+            results_bytes: 2 * MAX_BYTES,
+            heartbeat: Duration::from_secs(10),
             text_bytes: 16 << 10,
             drain: Duration::from_secs(2),
             fetch: Duration::from_secs(4),

@@ -153,6 +153,7 @@ async fn enqueue(
     let (reply, answer) = oneshot::channel();
     let request = SegmentRequest {
         spec: job(door, &admitted.credentials),
+        order: Arc::new(admitted.credentials.clone()),
         body,
         arrived,
         reply,
@@ -177,16 +178,8 @@ fn job(door: &Door, credentials: &SegmentCredentials) -> SegmentJob {
         profiles: credentials.profiles.clone(),
         duration_ms: credentials.duration_ms,
         clip: credentials.clip,
-        provider: result::provider(version, &maker(door)),
+        provider: result::provider(version, &door.maker()),
         perceptual_hash: credentials.calc_perceptual_hash,
-    }
-}
-
-/// The account of the node, as renditions name their maker.
-fn maker(door: &Door) -> String {
-    match &door.context.paid {
-        Some(paid) => paid.signer.address().to_string(),
-        None => "offchain".to_owned(),
     }
 }
 
@@ -228,7 +221,7 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
 
 /// Reads and drops what a client still sends, for a while: closing at once would reset an HTTP/1.1 connection before the
 /// client has read why, and some clients take the reset of an HTTP/2 stream for a failure of their own.
-fn drain(
+pub(super) fn drain(
     mut body: impl Stream<Item = Result<Bytes, axum::Error>> + Send + Unpin + 'static,
     time: std::time::Duration,
 ) {

@@ -55,6 +55,8 @@ label_values! {
         Discovery = "discovery",
         /// Answer to a segment.
         Segment = "segment",
+        /// Registration of a remote worker, or its results.
+        Workers = "workers",
     }
 }
 

@@ -73,6 +73,7 @@ pub fn context(
         webhook: None,
         tokens: TokenKey::new([7; 32]),
         broadcast,
+        split: None,
         sessions: Sessions::new(Arc::clone(&cell), slots, Arc::clone(&metrics)),
         store: SegmentStore::new(StoreLimits::default(), Arc::clone(&metrics)),
         budget: BodyBudget::new(64 << 20, Arc::clone(&metrics)),

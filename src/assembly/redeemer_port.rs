@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::StartError;
 use super::chain_actors::ChainSetup;
 use super::public_port::transport;
+use crate::doors::redeemer::RedeemerLimits;
 use crate::doors::{Token, public, redeemer};
 
 /// The open port.
@@ -45,15 +46,15 @@ impl RedeemerPort {
         };
         let listener = public::bind(listen).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let routes = redeemer::routes(setup.redeemer_service(), token.flatten());
-        let shutdown = CancellationToken::new();
-        let serving = tokio::spawn(redeemer::serve(
-            listener,
+        let door = redeemer::door(
+            setup.redeemer_service(),
+            token.flatten(),
             transport(settings)?,
-            routes,
+            RedeemerLimits::default(),
             metrics,
-            shutdown.clone(),
-        ));
+        );
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(door.serve(listener, shutdown.clone()));
         Ok(Some(Self {
             address,
             shutdown,

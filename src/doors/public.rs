@@ -43,6 +43,8 @@ use telemetry::Metrics;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub(in crate::doors) use self::connections::Connections;
+
 pub use self::certificate::{CertificateError, given_certificate, own_certificate};
 pub use self::fetch::{FetchError, FetchPolicy};
 pub use self::limits::PublicLimits;

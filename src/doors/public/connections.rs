@@ -7,12 +7,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use telemetry::metrics::label::ConnectionRefusal;
 
-use super::limits::PublicLimits;
 use super::peer::counted_as;
 
 /// The open connections.
 #[derive(Default)]
-pub(super) struct Connections(Mutex<Open>);
+pub(in crate::doors) struct Connections(Mutex<Open>);
 
 #[derive(Default)]
 struct Open {
@@ -21,26 +20,25 @@ struct Open {
 }
 
 /// One open connection; closes when dropped.
-pub(super) struct Place {
+pub(in crate::doors) struct Place {
     connections: Arc<Connections>,
     address: IpAddr,
 }
 
 impl Connections {
-    /// Takes a place for a connection from `address`, which is exempt from the limit per address if `trusted`.
+    /// Takes a place for a connection from `address`, of at most so many in all and from one address.
     pub fn admit(
         self: &Arc<Self>,
         address: IpAddr,
-        trusted: bool,
-        limits: &PublicLimits,
+        (in_all, per_address): (usize, usize),
     ) -> Result<Place, ConnectionRefusal> {
         let address = counted_as(address);
         let mut open = self.0.lock();
-        if open.total >= limits.connections {
+        if open.total >= in_all {
             return Err(ConnectionRefusal::Limit);
         }
         let from_here = open.by_address.get(&address).copied().unwrap_or(0);
-        if from_here >= limits.connections_per_address && !trusted {
+        if from_here >= per_address {
             return Err(ConnectionRefusal::PerAddress);
         }
         open.total += 1;
@@ -75,13 +73,11 @@ mod tests {
 
     #[test]
     fn both_limits_hold_and_places_come_back() {
-        let limits = PublicLimits {
-            connections: 3,
-            connections_per_address: 2,
-            ..PublicLimits::default()
-        };
         let connections = Arc::<Connections>::default();
-        let admit = |last, trusted| connections.admit(address(last), trusted, &limits);
+        let admit = |last, trusted| {
+            let per_address = if trusted { usize::MAX } else { 2 };
+            connections.admit(address(last), (3, per_address))
+        };
         let first = admit(1, false).ok();
         let _second = admit(1, false).ok();
         assert_eq!(admit(1, false).err(), Some(ConnectionRefusal::PerAddress));

@@ -113,7 +113,15 @@ impl Hall {
             .trusted_proxies
             .iter()
             .any(|range| range.contains(address));
-        let place = match self.connections.admit(address, trusted, &door.limits()) {
+        let limits = door.limits();
+        // a proxy brings the connections of many
+        let per_address = if trusted {
+            usize::MAX
+        } else {
+            limits.connections_per_address
+        };
+        let bounds = (limits.connections, per_address);
+        let place = match self.connections.admit(address, bounds) {
             Ok(place) => place,
             Err(reason) => {
                 context

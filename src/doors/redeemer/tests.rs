@@ -1,23 +1,33 @@
 //! Both ends over a real connection.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actors::duty::Bell;
 use actors::redeemer::{Floats, RedeemerFailure, RedeemerPeer, RedeemerService};
+use axum::body::Body;
 use config::HostPort;
-use futures::StreamExt;
 use futures::future::BoxFuture;
+use futures::{StreamExt, stream};
+use http::Request;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use ledger::Ledger;
 use parking_lot::Mutex;
 use protocol::address::Address;
 use protocol::money::{ExpirationParams, RecipientRand, Ticket, U256, WinningTicket};
 use protocol::signature::SecretKey;
+use rustls_pki_types::ServerName;
 use telemetry::metrics::{Metrics, MetricsOptions, NodeType};
-use tokio::net::TcpListener;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
-use super::Peer;
+use super::{Peer, RedeemerLimits};
+use crate::dial;
 use crate::doors::Token;
 use crate::doors::public::{Transport, own_certificate};
 
@@ -50,6 +60,10 @@ struct House {
 
 impl House {
     async fn new(token: Option<&str>) -> Self {
+        Self::with(token, RedeemerLimits::default()).await
+    }
+
+    async fn with(token: Option<&str>, limits: RedeemerLimits) -> Self {
         let directory = tempfile::tempdir().expect("directory");
         let path = directory.path().join(ledger::FILE_NAME);
         let options = ledger::Options {
@@ -66,13 +80,14 @@ impl House {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
         let port = listener.local_addr().expect("address").port();
         let shutdown = CancellationToken::new();
-        let serving = tokio::spawn(super::serve(
-            listener,
+        let door = super::door(
+            service,
+            token.and_then(Token::new),
             Transport::Tls(certificate.expect("certificate")),
-            super::routes(service, token.and_then(Token::new)),
+            limits,
             metrics(),
-            shutdown.clone(),
-        ));
+        );
+        let serving = tokio::spawn(door.serve(listener, shutdown.clone()));
         Self {
             address: HostPort {
                 host: "127.0.0.1".into(),
@@ -218,12 +233,70 @@ async fn one_connection_serves_again_after_the_redeemer_was_away() {
     let listener = TcpListener::bind((&*address.host, address.port)).await;
     let now = std::time::SystemTime::now();
     let certificate = own_certificate(house._directory.path(), "localhost", now);
-    tokio::spawn(super::serve(
-        listener.expect("the same port"),
+    let door = super::door(
+        service,
+        None,
         Transport::Tls(certificate.expect("certificate")),
-        super::routes(service, None),
+        RedeemerLimits::default(),
         metrics(),
-        CancellationToken::new(),
-    ));
+    );
+    tokio::spawn(door.serve(listener.expect("the same port"), CancellationToken::new()));
     peer.queue(&winner(2)).await.expect("taken");
+}
+
+/// A connection as HTTP/2 has it.
+async fn connect(house: &House) -> SendRequest<Body> {
+    let stream = TcpStream::connect((&*house.address.host, house.address.port)).await;
+    let tls = TlsConnector::from(Arc::new(dial::tls(&[b"h2"]).expect("settings")));
+    let name = ServerName::try_from("localhost").expect("name");
+    let stream = tls.connect(name, stream.expect("connected")).await;
+    let io = TokioIo::new(stream.expect("TLS"));
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), io)
+        .await
+        .expect("HTTP/2");
+    tokio::spawn(connection);
+    sender
+}
+
+#[tokio::test]
+async fn a_stranger_is_answered_before_anything_but_the_head_is_read() {
+    let house = House::new(Some(TOKEN)).await;
+    let mut calls = connect(&house).await;
+    for _ in 0..100 {
+        // the first bytes of a message, and nothing more
+        let half = stream::once(async { Ok::<_, Infallible>(&[0, 0, 0, 16, 0, 1, 2][..]) });
+        let body = Body::from_stream(half.chain(stream::pending()));
+        let call = Request::post("https://localhost/net.TicketRedeemer/QueueTicket")
+            .header("content-type", "application/grpc")
+            .body(body)
+            .expect("a call");
+        calls.ready().await.expect("room");
+        let answer = calls.send_request(call).await.expect("an answer");
+        assert_eq!(answer.headers()["grpc-status"], "16");
+    }
+    assert_eq!(house.stored().await, 0);
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nobody_is_let_in_is_closed_and_one_address_has_few() {
+    let limits = RedeemerLimits {
+        connections_per_address: 2,
+        first_call: Duration::from_millis(500),
+        ..RedeemerLimits::default()
+    };
+    let house = House::with(Some(TOKEN), limits).await;
+    let peer = house.peer(Some(TOKEN));
+    peer.queue(&winner(1)).await.expect("taken");
+    let stranger = connect(&house).await;
+    let place = (&*house.address.host, house.address.port);
+    let mut third = TcpStream::connect(place).await.expect("connected");
+    let told = third.read(&mut [0]).await;
+    assert!(matches!(told, Ok(0) | Err(_)), "a third place was given");
+    // answers to pings do not make an acquaintance
+    while !stranger.is_closed() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    peer.queue(&winner(2)).await.expect("taken");
+    let fresh = connect(&house).await;
+    assert!(!fresh.is_closed(), "the stranger's place is free again");
 }

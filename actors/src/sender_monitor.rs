@@ -180,14 +180,9 @@ impl Senders {
         }
     }
 
-    /// Face values of this sender's winners that are not paid yet, wei; 0 when the last one is. For the redeemer.
-    pub fn set_pending(&self, sender: Address, face_values: U256) {
-        let mut pending = self.pending.write();
-        if face_values.is_zero() {
-            pending.remove(&sender);
-        } else {
-            pending.insert(sender, face_values);
-        }
+    /// Face values of each sender's winners that are not paid yet, wei, in place of what was told before. For the redeemer.
+    pub fn set_owed(&self, face_values: HashMap<Address, U256>) {
+        *self.pending.write() = face_values;
     }
 
     /// Reads a sender again, as after a redemption.

@@ -287,9 +287,9 @@ fn each_reason_for_no_quote_begins_with_the_text_that_dashboards_match() {
     assert!(told(&desk).starts_with(reserve));
     desk.rounds(|rounds| rounds.pool_size = 1);
     desk.senders
-        .set_pending(SENDER, 3_600_000_000_000_000u64.into());
+        .set_owed([(SENDER, 3_600_000_000_000_000u64.into())].into());
     assert!(told(&desk).starts_with(reserve));
-    desk.senders.set_pending(SENDER, 0.into());
+    desk.senders.set_owed([].into());
     desk.senders.put(SENDER, funds(EV - 1));
     assert!(told(&desk).starts_with(reserve));
     desk.senders.put(SENDER, funds(3_600_000_000_000_000));

@@ -94,8 +94,6 @@ pub struct Redeemer {
     pub(super) expired: Option<u64>,
     pub(super) validity: u64,
     pub(super) held: bool,
-    /// What senders owe, as it was told to their floats.
-    owed: HashMap<Address, U256>,
     started: bool,
 }
 
@@ -122,7 +120,6 @@ impl Redeemer {
             expired: None,
             validity: 0,
             held: false,
-            owed: HashMap::new(),
             started: false,
         }
     }
@@ -328,26 +325,16 @@ impl Redeemer {
 
     /// Tells the floats of senders what they owe: every winner that the chain has not paid yet, in flight or not. Work for
     /// more than a sender has is work for nothing.
-    fn show_owed(&mut self) {
+    fn show_owed(&self) {
         let Some(senders) = &self.parts.senders else {
             return;
         };
-        let unpaid = self.queue.iter().filter(|entry| entry.is_unpaid());
         let mut owed: HashMap<Address, U256> = HashMap::new();
-        for entry in unpaid {
+        for entry in self.queue.iter().filter(|entry| entry.is_unpaid()) {
             let sum = owed.entry(entry.sender).or_default();
             *sum = sum.saturating_add(entry.face);
         }
-        for sender in self.owed.keys().filter(|sender| !owed.contains_key(sender)) {
-            senders.set_pending(*sender, U256::zero());
-        }
-        for (sender, sum) in owed
-            .iter()
-            .filter(|(sender, sum)| self.owed.get(*sender) != Some(*sum))
-        {
-            senders.set_pending(*sender, *sum);
-        }
-        self.owed = owed;
+        senders.set_owed(owed);
     }
 
     fn spent(&self, wei: U256) {

@@ -318,9 +318,9 @@ fn known_senders_are_served_through_an_outage_and_read_again_after_it() {
 fn what_is_in_flight_lowers_the_float_until_it_lands() {
     run(|house| async move {
         house.pays(sender(1), 0, 600);
-        house.senders.set_pending(sender(1), 45.into());
+        house.senders.set_owed([(sender(1), 45.into())].into());
         assert_eq!(house.senders.fund(sender(1)).await.max_float(10), 15);
-        house.senders.set_pending(sender(1), 0.into());
+        house.senders.set_owed([].into());
         assert_eq!(house.senders.get(sender(1)).unwrap().max_float(10), 60);
         house.pays(sender(1), 0, 500);
         *house.chain.block.lock() = 130;

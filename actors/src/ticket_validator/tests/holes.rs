@@ -314,7 +314,9 @@ fn paid_work_goes_on_when_no_fresh_quote_can_be_made() {
         };
         let last = renew().await.unwrap();
         // its reserve is in flight: no ticket would be covered
-        house.senders.set_pending(gateway.address, funds().deposit);
+        house
+            .senders
+            .set_owed([(gateway.address, funds().deposit)].into());
         assert!(
             house
                 .quotes
@@ -339,7 +341,7 @@ fn paid_work_goes_on_when_no_fresh_quote_can_be_made() {
         assert_eq!(renew().await.map(|quote| terms(&quote)), Some(terms(&last)));
         house.l1_block(L1 + 39);
         assert_eq!(renew().await, None);
-        house.senders.set_pending(gateway.address, 0.into());
+        house.senders.set_owed([].into());
         assert!(renew().await.is_some_and(|quote| quote != last));
     });
 }

@@ -19,40 +19,40 @@ const BEYOND: usize = 40;
 /// A segment of each stream comes so often.
 const PACE: Duration = Duration::from_millis(500);
 
-/// Pushes until told to stop; how long each segment took.
-async fn push(stream: Stream, stop: Arc<AtomicBool>) -> Vec<Duration> {
+/// Does `once` with each sequence number at the pace of a stream until told to stop; how long each took.
+async fn at_pace<F: Future<Output = Duration>>(
+    stop: Arc<AtomicBool>,
+    mut once: impl FnMut(i64) -> F,
+) -> Vec<Duration> {
     let mut pace = tokio::time::interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut took = Vec::new();
-    let mut seq = 0;
-    while !stop.load(Ordering::Relaxed) {
+    for seq in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
         pace.tick().await;
-        let begun = Instant::now();
-        let answer = stream.push(seq, media::tiny()).await;
-        answer.outcome.expect("a segment of a stream that runs");
-        took.push(begun.elapsed());
-        seq += 1;
+        took.push(once(seq).await);
     }
     took
 }
 
-/// Offers segments of a stream that is not taken; how long each refusal took.
-async fn offer(stream: Stream, stop: Arc<AtomicBool>) -> Vec<Duration> {
-    let clip = media::tiny();
-    let mut pace = tokio::time::interval(PACE);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut took = Vec::new();
-    let mut seq = 0;
-    while !stop.load(Ordering::Relaxed) {
-        pace.tick().await;
-        let begun = Instant::now();
-        let refused = stream.begin(seq, clip).await;
-        took.push(begun.elapsed());
-        assert_eq!(refused.status(), 403);
-        let text = refused.text().await.expect("text");
-        assert_eq!(text, "OrchestratorCapped\n");
-        seq += 1;
-    }
+/// A segment of a stream that runs.
+async fn push(stream: Stream, seq: i64) -> Duration {
+    let begun = Instant::now();
+    let answer = stream.push(seq, media::tiny()).await;
+    answer.outcome.expect("a segment of a stream that runs");
+    begun.elapsed()
+}
+
+/// A segment of a stream that is not taken.
+async fn offer(stream: Stream, seq: i64) -> Duration {
+    let begun = Instant::now();
+    let refused = stream.begin(seq, media::tiny()).await;
+    let took = begun.elapsed();
+    assert_eq!(refused.status(), 403);
+    let text = refused.text().await.expect("text");
+    assert_eq!(text, "OrchestratorCapped\n");
     took
 }
 
@@ -67,10 +67,12 @@ async fn load(taken: &[Stream], beyond: &[Stream], time: Duration) -> Load {
     let mut pushing = JoinSet::new();
     let mut offering = JoinSet::new();
     for stream in taken {
-        pushing.spawn(push(stream.clone(), Arc::clone(&stop)));
+        let (stream, stop) = (stream.clone(), Arc::clone(&stop));
+        pushing.spawn(at_pace(stop, move |seq| push(stream.clone(), seq)));
     }
     for stream in beyond {
-        offering.spawn(offer(stream.clone(), Arc::clone(&stop)));
+        let (stream, stop) = (stream.clone(), Arc::clone(&stop));
+        offering.spawn(at_pace(stop, move |seq| offer(stream.clone(), seq)));
     }
     tokio::time::sleep(time).await;
     stop.store(true, Ordering::Relaxed);

@@ -3,57 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::ring;
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::super::{PublicLimits, Transport, own_certificate};
 use super::house::{House, client, run};
-
-/// Verifies nothing, as every peer does.
-#[derive(Debug)]
-struct Anyone;
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider()
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
-}
+use crate::dial;
 
 fn house(limits: PublicLimits) -> (House, tempfile::TempDir) {
     let directory = tempfile::tempdir().expect("directory");
@@ -64,13 +21,7 @@ fn house(limits: PublicLimits) -> (House, tempfile::TempDir) {
 
 /// Connects by address, so without a server name; what was negotiated, and the answer to a request in HTTP/1.1.
 async fn negotiate(house: &House, offered: &[&[u8]]) -> (Option<Vec<u8>>, String) {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anyone))
-        .with_no_client_auth();
-    config.alpn_protocols = offered.iter().map(|name| name.to_vec()).collect();
+    let config = dial::tls(offered).expect("settings");
     let stream = TcpStream::connect(house.address).await.expect("connected");
     let name = ServerName::IpAddress(house.address.ip().into());
     let mut stream = TlsConnector::from(Arc::new(config))

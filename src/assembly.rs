@@ -2,6 +2,7 @@
 
 mod actor_system;
 mod advertiser;
+mod ai;
 mod chain_actors;
 mod chain_view;
 mod on_chain;
@@ -56,6 +57,9 @@ pub const PROTOCOL_VERSION: &str = "0.9.1";
 
 /// How often draining looks whether streams still run.
 const DRAIN_POLL: Duration = Duration::from_millis(100);
+
+/// How long runners may take to end when the node stops.
+const RUNNERS_END: Duration = Duration::from_secs(20);
 
 /// Why the node did not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +119,9 @@ pub enum StartError {
     /// The webhook cannot be asked.
     #[error("no HTTP client for -authWebhookUrl: {0}")]
     Webhook(String),
+    /// Runners cannot be asked.
+    #[error("no HTTP client for AI runners: {0}")]
+    AiClient(reqwest::Error),
     /// Another node cannot be reached.
     #[error(transparent)]
     Dial(#[from] DialError),
@@ -154,6 +161,7 @@ pub struct Node {
     operator: OperatorPort,
     /// `None` off-chain.
     on_chain: Option<(OnChain, ChainSetup)>,
+    planner: ai::Planner,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     _lock: DirLock,
 }
@@ -196,6 +204,7 @@ impl Node {
             } else {
                 Vec::new()
             },
+            ai: ai::total(&settings),
             slots: Arc::clone(&slots),
             store: store.clone(),
             broadcast: Arc::clone(&broadcast),
@@ -215,6 +224,13 @@ impl Node {
                 .await;
         }
         set_local(&actors, &settings);
+        let planner = ai::Planner::new(&settings).map_err(StartError::AiClient)?;
+        // Models load while the ports are open: each appears in discovery when it is ready.
+        let plan = (planner.clone(), settings.clone(), actors.models.clone());
+        let mut tasks = vec![tokio::spawn(async move {
+            let (planner, settings, models) = plan;
+            planner.apply(&settings, &models).await;
+        })];
         let public_open = Arc::new(AtomicBool::new(false));
         let transcoder = transcoder(&settings, &actors, &store, &budget, &broadcast)?;
         let view = View {
@@ -222,6 +238,7 @@ impl Node {
             started,
             sessions: actors.sessions.clone(),
             workers: actors.workers.clone(),
+            models: actors.models.clone(),
             arbiters: actors.arbiters.clone(),
             broadcast: Arc::clone(&broadcast),
             public_open: Arc::clone(&public_open),
@@ -259,6 +276,7 @@ impl Node {
             let parts = public_port::Parts {
                 broadcast,
                 sessions: actors.sessions.clone(),
+                models: actors.models.clone(),
                 split: settings.remote.secret.clone().map(|secret| Split {
                     secret,
                     workers: actors.workers.clone(),
@@ -278,6 +296,9 @@ impl Node {
             None => None,
         };
         public_open.store(true, Ordering::Release);
+        if let Some((_, setup)) = &on_chain {
+            tasks.extend(setup.spawn_tasks());
+        }
         Ok(Self {
             actors,
             slots,
@@ -286,10 +307,8 @@ impl Node {
             transcoder,
             redeemer,
             operator,
-            tasks: on_chain
-                .as_ref()
-                .map(|(_, setup)| setup.spawn_tasks())
-                .unwrap_or_default(),
+            planner,
+            tasks,
             on_chain,
             _lock: lock,
         })
@@ -313,6 +332,7 @@ impl Node {
         }
         set_max(&self.slots, settings);
         set_local(&self.actors, settings);
+        self.planner.apply(settings, &self.actors.models).await;
         if let Some(public) = &self.public {
             public.apply(settings);
         }
@@ -339,7 +359,7 @@ impl Node {
         }
         self.slots.close();
         let end = Instant::now() + grace;
-        while self.slots.used() > 0 && Instant::now() < end {
+        while (self.slots.used() > 0 || self.actors.models.in_use() > 0) && Instant::now() < end {
             tokio::time::sleep(DRAIN_POLL).await;
         }
     }
@@ -358,6 +378,7 @@ impl Node {
             redeemer.close().await;
         }
         self.actors.sessions.end_all().await;
+        self.actors.models.end_all(RUNNERS_END).await;
         self.operator.close().await;
         self.actors.stop().await;
         for task in self.tasks {
@@ -523,6 +544,7 @@ fn identity(settings: &Settings, address: Address) -> Identity {
         service_uri: settings.network.service.to_string(),
         nodes: settings.network.nodes.clone(),
         capabilities: capabilities(untested),
+        hardware: Vec::new(),
     }
 }
 

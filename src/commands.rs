@@ -4,10 +4,12 @@ mod account;
 mod bench;
 mod check;
 mod drain;
+mod models;
 mod operator;
 mod options;
 mod push;
 mod run;
+mod runner;
 mod tickets;
 
 use std::collections::BTreeMap;
@@ -33,6 +35,8 @@ commands:
   tickets   list winning tickets, show one, try or stop it, export proofs
   account   make a key, list the keys of a store
   drain     let the running node take no new streams; `undrain` ends that
+  models    list the AI models on this machine, check one, say what it needs
+  runner    serve a native AI model over the runner's HTTP interface
   bench     measure how many streams this machine transcodes in real time
   help      this text
 ";
@@ -49,6 +53,8 @@ pub fn dispatch(arguments: Vec<OsString>) -> ExitCode {
         "account" => account::main(rest),
         "drain" => drain::main(rest, true),
         "undrain" => drain::main(rest, false),
+        "models" => models::main(rest),
+        "runner" => runner::main(rest),
         "bench" => bench::main(rest),
         "help" => {
             print(HELP);
@@ -125,6 +131,16 @@ impl<O> Tool<O> {
             }
         }
     }
+}
+
+/// Options with one dash, as the node's have, read as those with two.
+fn two_dashes(arguments: Vec<OsString>) -> impl Iterator<Item = OsString> {
+    arguments.into_iter().map(|word| match word.to_str() {
+        Some(text) if text.starts_with('-') && !text.starts_with("--") && text.len() > 1 => {
+            format!("-{text}").into()
+        }
+        _ => word,
+    })
 }
 
 /// The environment, read once.

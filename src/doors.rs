@@ -3,7 +3,9 @@
 pub mod operator;
 pub mod public;
 pub mod redeemer;
+pub mod requests;
 pub mod rpc;
+pub mod runner;
 mod token;
 
 pub use self::token::{SHORTEST, Token};

@@ -41,9 +41,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "orchestrion-protocol",
         ],
     ),
+    ("orchestrion-native", &["orchestrion-host"]),
     (
         "orchestrion-worker",
-        &["orchestrion-host", "orchestrion-video"],
+        &[
+            "orchestrion-host",
+            "orchestrion-native",
+            "orchestrion-video",
+        ],
+    ),
+    (
+        "orchestrion-runners",
+        &["orchestrion-host", "orchestrion-protocol"],
     ),
     (
         "orchestrion-chain",
@@ -61,6 +70,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "orchestrion-host",
             "orchestrion-ledger",
             "orchestrion-protocol",
+            "orchestrion-runners",
             "orchestrion-telemetry",
         ],
     ),
@@ -74,6 +84,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "orchestrion-host",
             "orchestrion-ledger",
             "orchestrion-protocol",
+            "orchestrion-runners",
             "orchestrion-telemetry",
         ],
     ),

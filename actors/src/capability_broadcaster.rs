@@ -23,6 +23,8 @@ pub struct Identity {
     pub nodes: Vec<String>,
     /// What the node can do.
     pub capabilities: Capabilities,
+    /// Cards behind its models, told to those who ask for nothing in particular.
+    pub hardware: Vec<pb::HardwareInformation>,
 }
 
 /// A ready answer.
@@ -30,6 +32,9 @@ pub struct Identity {
 pub struct Snapshot {
     identity: Identity,
     info: pb::OrchestratorInfo,
+    /// The same for those who look for AI: gateways demand the whole video default set of such a node, which tells
+    /// nothing of what it transcodes.
+    info_ai: pb::OrchestratorInfo,
 }
 
 impl Snapshot {
@@ -44,7 +49,15 @@ impl Snapshot {
                 pb::AuthToken::default(),
             )
         };
-        Self { identity, info }
+        let info_ai = pb::OrchestratorInfo {
+            capabilities: Some(identity.capabilities.for_ai().to_pb()),
+            ..info.clone()
+        };
+        Self {
+            identity,
+            info,
+            info_ai,
+        }
     }
 
     /// What it was made from.
@@ -52,7 +65,26 @@ impl Snapshot {
         &self.identity
     }
 
-    /// The answer with `token` in it.
+    /// The answer to `demand` with `token` in it. Cards are told to those who demand nothing.
+    pub fn answer(&self, demand: &Capabilities, token: pb::AuthToken) -> pb::OrchestratorInfo {
+        let info = if demand.demands_ai() {
+            &self.info_ai
+        } else {
+            &self.info
+        };
+        let general = *demand == Capabilities::default();
+        pb::OrchestratorInfo {
+            auth_token: Some(token),
+            hardware: if general {
+                self.identity.hardware.clone()
+            } else {
+                Vec::new()
+            },
+            ..info.clone()
+        }
+    }
+
+    /// The answer with `token` in it, for those whose work is video.
     pub fn info(&self, token: pb::AuthToken) -> pb::OrchestratorInfo {
         pb::OrchestratorInfo {
             auth_token: Some(token),
@@ -69,7 +101,12 @@ pub type Broadcast = Arc<ArcSwap<Snapshot>>;
 /// What the node can do has changed: a device came, went, or learnt something.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct SetCapabilities(pub Capabilities);
+pub struct SetOffer {
+    /// Everything that it can do.
+    pub capabilities: Capabilities,
+    /// Cards behind its models.
+    pub hardware: Vec<pb::HardwareInformation>,
+}
 
 /// See the module.
 pub struct CapabilityBroadcaster {
@@ -95,18 +132,21 @@ impl Actor for CapabilityBroadcaster {
     }
 }
 
-impl Handler<SetCapabilities> for CapabilityBroadcaster {
+impl Handler<SetOffer> for CapabilityBroadcaster {
     type Result = ();
 
-    fn handle(&mut self, message: SetCapabilities, _: &mut Self::Context) {
+    fn handle(&mut self, message: SetOffer, _: &mut Self::Context) {
         let mut identity = self.published.load().identity.clone();
-        identity.capabilities = message.0;
+        identity.capabilities = message.capabilities;
+        identity.hardware = message.hardware;
         self.published.store(Arc::new(Snapshot::new(identity)));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use protocol::capabilities::Capability;
+
     use super::*;
 
     #[test]
@@ -116,6 +156,7 @@ mod tests {
             service_uri: "https://192.0.2.1:8935".into(),
             nodes: vec![],
             capabilities: Capabilities::tested([], "0.9.1"),
+            hardware: vec![],
         };
         let snapshot = Snapshot::new(identity);
         let token = pb::AuthToken {
@@ -125,5 +166,20 @@ mod tests {
         let info = snapshot.info(token.clone());
         assert_eq!(info.auth_token, Some(token));
         assert_eq!(info.transcoder, "https://192.0.2.1:8935");
+
+        let has = |demand: &Capabilities, wanted| {
+            let info = snapshot.answer(demand, pb::AuthToken::default());
+            Capabilities::from_pb(info.capabilities)
+                .set
+                .contains(wanted)
+        };
+        let untested = Capability::StorageS3;
+        let video = Capabilities::demand([Capability::H264].into_iter().collect());
+        let llm = Capabilities::demand([Capability::Llm].into_iter().collect());
+        assert!(!has(&video, untested) && !has(&Capabilities::default(), untested));
+        assert!(
+            has(&llm, untested),
+            "a gateway that looks for AI wants the whole set"
+        );
     }
 }

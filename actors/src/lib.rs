@@ -3,6 +3,7 @@
 //! Doors reach actors through fronts (cheap clones that hold a permit pool and the current address); actors reach the work
 //! through `host`. No sockets of peers, no media, no protobuf decoding here.
 
+pub mod ai_runner;
 pub mod arbiters;
 pub mod attempt;
 pub mod body;
@@ -16,6 +17,9 @@ pub mod facts;
 pub mod failure;
 pub mod front;
 pub mod journal;
+pub mod model_catalog;
+pub mod model_places;
+pub mod model_seat;
 pub mod placement;
 pub mod price_oracle;
 pub mod price_webhook;

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
-use protocol::profile::Format;
 use telemetry::metrics::label::Pool;
 use telemetry::metrics::{GaugeGuard, Metrics};
 
@@ -23,8 +22,8 @@ pub const GRACE: Duration = Duration::from_secs(20);
 pub struct Object {
     /// The whole file.
     pub bytes: Bytes,
-    /// Its container, which gives the MIME type.
-    pub format: Format,
+    /// Its MIME type.
+    pub mime: &'static str,
 }
 
 /// Why an object could not be stored.
@@ -256,7 +255,7 @@ mod tests {
     fn object(size: usize) -> Object {
         Object {
             bytes: vec![0; size].into(),
-            format: Format::MpegTs,
+            mime: "video/mp2t",
         }
     }
 

@@ -394,7 +394,7 @@ impl TranscodeSession {
         let put = |profile: &VideoProfile, name: &str, bytes| {
             let object = Object {
                 bytes,
-                format: profile.format,
+                mime: profile.format.mime(),
             };
             self.directory
                 .store

@@ -39,10 +39,11 @@ pub use reload::{Change, ReloadDiff, reload_diff};
 pub use report::{ConfigErrors, Level, Notice, Origin};
 pub use secret::{Secret, SecretUrl};
 pub use settings::{
-    AllowedSegmentHost, Chain, Credit, Currency, Devices, EndPoints, Feed, KeyStore, Limits,
-    LogFormat, Monitoring, Network, OperatorPort, Password, PasswordSource, Payments, Price,
-    Prices, Program, RedeemerClient, RedeemerServer, Redemption, Remote, Roles, Settings, Tickets,
-    TlsFiles, Transactions, Video, X264, public_network,
+    Ai, AiModel, AllowedSegmentHost, Backend, Chain, Credit, Currency, Devices, EndPoints, Feed,
+    Images, KeyStore, Limits, LogFormat, ModelPrice, Monitoring, Network, OperatorPort, PIPELINES,
+    Password, PasswordSource, Payments, Price, Prices, Program, RedeemerClient, RedeemerServer,
+    Redemption, Remote, Roles, Settings, Tickets, TlsFiles, Transactions, Video, X264,
+    public_network,
 };
 pub use table::{AREAS, Area, OptionSpec, Role, Secrecy, Status, find, options};
 pub use values::Values;

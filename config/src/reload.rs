@@ -66,6 +66,7 @@ fn file_changed(name: &str, old: &Settings, new: &Settings) -> bool {
     match name {
         "cliToken" => old.network.operator.token != new.network.operator.token,
         "redeemerToken" => redeemer_token(old) != redeemer_token(new),
+        "aiModels" => old.ai.models != new.ai.models,
         "pricePerGateway" => {
             let prices = |settings: &Settings| {
                 let payments = settings.payments.as_ref();

@@ -1,6 +1,7 @@
 //! The settings of a node: typed, checked against each other and complete. Built once from the given values; nothing here opens a
 //! port or starts a thread.
 
+mod ai;
 mod chain;
 mod chain_networks;
 mod gateway_prices;
@@ -14,12 +15,13 @@ mod remote;
 mod roles;
 mod video;
 
+pub use ai::{Ai, AiModel, Backend, Images, PIPELINES};
 pub use chain::{Chain, EndPoints, KeyStore, Password, PasswordSource, Transactions};
 pub use chain_networks::public_network;
 pub use limits::Limits;
 pub use network::{AllowedSegmentHost, Network, OperatorPort, TlsFiles};
 pub use payments::{Credit, Payments, Tickets};
-pub use prices::{Currency, Feed, Price, Prices};
+pub use prices::{Currency, Feed, ModelPrice, Price, Prices};
 pub use program::{LogFormat, Monitoring, Program};
 pub use redemption::{RedeemerClient, RedeemerServer, Redemption};
 pub use remote::Remote;
@@ -52,6 +54,8 @@ pub struct Settings {
     pub remote: Remote,
     /// Sessions, devices, encoder.
     pub video: Video,
+    /// AI models; none where the node serves no AI.
+    pub ai: Ai,
     /// What callers and workers may take.
     pub limits: Limits,
     /// Metrics.
@@ -83,10 +87,12 @@ pub(crate) fn build(
     let program = program::read(&mut reader);
     let chain = chain::read(&mut reader, &program.data_dir);
     let remote = remote::read(&mut reader, &roles);
+    let ai = ai::read(&mut reader, &roles, &program.data_dir);
     Settings {
         video: video::read(&mut reader, &roles, &remote),
         remote,
-        payments: payments::read(&mut reader, &roles, chain.as_ref()),
+        payments: payments::read(&mut reader, &roles, chain.as_ref(), &ai),
+        ai,
         redemption: redemption::read(&mut reader, &roles, chain.as_ref(), &network),
         chain,
         program,

@@ -141,6 +141,11 @@ impl Capability {
         ]
     };
 
+    /// Whether it stands for AI models.
+    pub fn is_ai(self) -> bool {
+        (Self::TextToImage.number()..=Self::Byoc.number()).contains(&self.number())
+    }
+
     /// Bit number on the wire.
     pub fn number(self) -> u32 {
         self as u32
@@ -235,6 +240,22 @@ impl Capabilities {
         let has = |capability: &&Capability| worker.set.contains(**capability);
         let added = Capability::OF_WORKERS.iter().filter(has).copied();
         self.absorb(&Self::of(added.collect(), ""));
+    }
+
+    /// Whether AI is asked for: by a bit, or by naming models.
+    pub fn demands_ai(&self) -> bool {
+        let bits = Capability::ALL.iter().filter(|one| one.is_ai());
+        bits.into_iter().any(|one| self.set.contains(*one)) || !self.models.is_empty()
+    }
+
+    /// The same with everything that gateways which look for AI demand beside it, tested or not.
+    #[must_use]
+    pub fn for_ai(&self) -> Self {
+        let mut all = self.clone();
+        let missing = Capability::VIDEO_DEFAULT.iter().copied();
+        let missing = missing.filter(|one| !self.set.contains(*one));
+        all.absorb(&Self::of(missing.collect(), ""));
+        all
     }
 
     /// From a message; an absent one is an empty set.

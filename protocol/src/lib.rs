@@ -4,6 +4,7 @@
 //! panicking, whatever the bytes are.
 
 pub mod address;
+pub mod ai;
 pub mod capabilities;
 pub mod discovery;
 mod error;

@@ -7,6 +7,8 @@ use actix::Actor;
 use actors::arbiters::Arbiters;
 use actors::body::BodyBudget;
 use actors::capability_broadcaster::{Broadcast, CapabilityBroadcaster};
+use actors::model_catalog::{ModelCatalog, Models};
+use actors::model_places::Places;
 use actors::segment_store::SegmentStore;
 use actors::session_manager::{SessionManager, Sessions};
 use actors::slots::Slots;
@@ -15,6 +17,7 @@ use actors::worker_registry::{WorkerRegistry, Workers};
 use host::job::EncoderSettings;
 use host::process::WorkerLauncher;
 use protocol::capabilities::{Capabilities, Capability};
+use runners::launch::Need;
 use telemetry::Metrics;
 use tokio::sync::{oneshot, watch};
 
@@ -28,6 +31,8 @@ pub struct ActorSetup {
     pub launcher: Arc<WorkerLauncher>,
     /// Devices and how their encoders are set.
     pub devices: Vec<EncoderSettings>,
+    /// What runners of AI models may take.
+    pub ai: Need,
     /// Session slots.
     pub slots: Arc<Slots>,
     /// Where renditions wait.
@@ -46,6 +51,8 @@ pub struct ActorSystem {
     pub sessions: Sessions,
     /// How others reach workers.
     pub workers: Workers,
+    /// Models and their runners.
+    pub models: Models,
     /// The stream arbiters, for liveness.
     pub arbiters: Arbiters,
     advertiser: Advertiser,
@@ -191,6 +198,12 @@ fn assemble(setup: ActorSetup) -> ActorSystem {
         "session_manager",
         manager_factory(&setup, &workers, &sessions, &arbiters, manager_cell),
     );
+    let catalog_cell = AddrCell::default();
+    let models = Models::new(Arc::clone(&catalog_cell), Arc::clone(&setup.metrics));
+    supervise(
+        "model_catalog",
+        catalog_factory(&setup, &models, catalog_cell),
+    );
     let broadcaster = AddrCell::default();
     supervise(
         "capability_broadcaster",
@@ -205,6 +218,7 @@ fn assemble(setup: ActorSetup) -> ActorSystem {
     }
     let advertiser = Advertiser::new(
         workers.clone(),
+        models.clone(),
         Arc::clone(&setup.slots),
         broadcaster,
         &setup.broadcast,
@@ -214,6 +228,7 @@ fn assemble(setup: ActorSetup) -> ActorSystem {
     ActorSystem {
         sessions,
         workers,
+        models,
         arbiters,
         advertiser,
         fatal,
@@ -268,6 +283,15 @@ fn manager_factory(
             notice,
         );
         cell.store(Some(Arc::new(manager.start())));
+    })
+}
+
+fn catalog_factory(setup: &ActorSetup, models: &Models, cell: AddrCell<ModelCatalog>) -> Factory {
+    let places = Places::new(setup.ai, setup.metrics.ai.clone());
+    let models = models.clone();
+    Box::new(move |notice| {
+        let catalog = ModelCatalog::new(models.clone(), places.clone(), notice);
+        cell.store(Some(Arc::new(catalog.start())));
     })
 }
 

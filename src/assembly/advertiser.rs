@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::capability_broadcaster::{Broadcast, CapabilityBroadcaster, SetCapabilities};
+use actors::capability_broadcaster::{Broadcast, CapabilityBroadcaster, SetOffer};
+use actors::model_catalog::{Models, Offer};
 use actors::slots::Slots;
 use actors::supervisor::AddrCell;
 use actors::worker_registry::Workers;
@@ -19,19 +20,21 @@ const TRIES: usize = 500;
 #[derive(Clone)]
 pub struct Advertiser {
     workers: Workers,
+    models: Models,
     slots: Arc<Slots>,
     broadcaster: AddrCell<CapabilityBroadcaster>,
     metrics: Arc<Metrics>,
     /// What the node can do without any worker.
     bare: Arc<Capabilities>,
     /// What is advertised; locked while that changes.
-    latest: Arc<Mutex<Capabilities>>,
+    latest: Arc<Mutex<(Capabilities, Offer)>>,
 }
 
 impl Advertiser {
     /// Goes on from what is published.
     pub fn new(
         workers: Workers,
+        models: Models,
         slots: Arc<Slots>,
         broadcaster: AddrCell<CapabilityBroadcaster>,
         published: &Broadcast,
@@ -40,10 +43,11 @@ impl Advertiser {
         let bare = published.load().identity().capabilities.clone();
         Self {
             workers,
+            models,
             slots,
             broadcaster,
             metrics,
-            latest: Arc::new(Mutex::new(bare.clone())),
+            latest: Arc::new(Mutex::new((bare.clone(), Offer::default()))),
             bare: Arc::new(bare),
         }
     }
@@ -54,11 +58,19 @@ impl Advertiser {
         self.advertise().await;
     }
 
-    /// Follows remote transcoders as they come and go.
+    /// Follows remote transcoders and models as they come and go.
     pub async fn follow(self) {
-        let mut changes = self.workers.roster().changes();
-        // The sender is held by the workers.
-        while changes.changed().await.is_ok() {
+        let mut transcoders = self.workers.roster().changes();
+        let mut models = self.models.changes();
+        loop {
+            // The senders are held by the workers and by the models.
+            let changed = tokio::select! {
+                changed = transcoders.changed() => changed,
+                changed = models.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
             self.advertise().await;
         }
     }
@@ -77,20 +89,33 @@ impl Advertiser {
         for seat in &seats {
             all.absorb_worker(&seat.registration.capabilities);
         }
-        if *latest == all {
+        let offer = self.models.offer();
+        if latest.0 == all && latest.1 == offer {
             return;
         }
-        tracing::info!(capabilities = %all.set, transcoders = seats.len(), "advertised");
+        let mut told = all.clone();
+        offer.add_to(&mut told);
+        // Places of models come and go with every request.
+        if latest.0 != all || latest.1.set != offer.set {
+            tracing::info!(capabilities = %told.set, transcoders = seats.len(), "advertised");
+        }
         // One that is only starting, or starts again, must hear of it all the same.
         for _ in 0..TRIES {
             if let Some(broadcaster) = self.broadcaster.load_full()
-                && broadcaster.send(SetCapabilities(all.clone())).await.is_ok()
+                && broadcaster.send(set(&told, &offer)).await.is_ok()
             {
-                *latest = all;
+                *latest = (all, offer);
                 return;
             }
             tokio::time::sleep(PAUSE).await;
         }
         tracing::error!("what the node can do was not advertised: the broadcaster does not start");
+    }
+}
+
+fn set(told: &Capabilities, offer: &Offer) -> SetOffer {
+    SetOffer {
+        capabilities: told.clone(),
+        hardware: offer.hardware.clone(),
     }
 }

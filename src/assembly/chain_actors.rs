@@ -1,6 +1,5 @@
 //! The actors of an on-chain node: they follow the chain, price work, take payments, redeem tickets, call reward.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use actix::Actor;
 use actors::arbiters::Arbiters;
 use actors::chain_watcher::{ChainWatcher, ChainWatcherOptions, ChainWatcherParts, Listener};
 use actors::duty::{Bell, ChainNews, Duty, Officer};
-use actors::facts::{Fact, PaymentFacts, RedeemerState, RewardState, RpcState};
+use actors::facts::{Fact, ModelKey, PaymentFacts, RedeemerState, RewardState, RpcState};
 use actors::price_oracle::{
     AskedPrice, ChainPrices, OracleOptions, OracleParts, PriceBoard, PriceOracle, PricePlan,
 };
@@ -32,6 +31,7 @@ use config::{Chain, Settings};
 use ledger::ticket::SenderSum;
 use ledger::{Ledger, LedgerError};
 use protocol::address::Address;
+use protocol::ai::Pipeline;
 use protocol::money::{Amount, Currency, Rational, U256};
 use telemetry::Metrics;
 
@@ -594,10 +594,19 @@ pub fn price_plan(prices: &config::Prices) -> Option<PricePlan> {
     };
     let gateways = prices.gateways.iter();
     let gateways = gateways.map(|(gateway, price)| Some((Address(gateway.bytes()), asked(price)?)));
+    let models = prices.models.iter().filter_map(|model| {
+        let capability = Pipeline::from_name(&model.pipeline)?.capability();
+        let gateway = model.gateway.map(|gateway| Address(gateway.bytes()));
+        let key = ModelKey {
+            capability: capability.number(),
+            model: model.model_id.clone(),
+        };
+        Some(asked(&model.price).map(|price| ((gateway, key), price)))
+    });
     Some(PricePlan {
         base: Some(asked(&prices.base)?),
         gateways: gateways.collect::<Option<_>>()?,
-        models: HashMap::new(),
+        models: models.collect::<Option<_>>()?,
         adjust: prices.auto_adjust,
         surcharge_percent: prices.max_surcharge_percent.into(),
     })

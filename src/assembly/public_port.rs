@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use actors::body::BodyBudget;
 use actors::capability_broadcaster::Broadcast;
+use actors::model_catalog::Models;
 use actors::price_webhook::PriceWebhook;
 use actors::segment_store::SegmentStore;
 use actors::session_manager::Sessions;
@@ -29,6 +30,8 @@ pub struct Parts {
     pub broadcast: Broadcast,
     /// Sessions.
     pub sessions: Sessions,
+    /// Models.
+    pub models: Models,
     /// Takes remote transcoders; `None` without a secret.
     pub split: Option<Split>,
     /// Renditions.
@@ -73,6 +76,7 @@ impl PublicPort {
             tokens: tokens.unwrap_or_else(|| TokenKey::new(rand::random())),
             broadcast: parts.broadcast,
             sessions: parts.sessions,
+            models: parts.models,
             split: parts.split,
             store: parts.store,
             budget: parts.budget,

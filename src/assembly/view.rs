@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use actors::arbiters::Arbiters;
 use actors::capability_broadcaster::Broadcast;
+use actors::model_catalog::{Models, RunnerView};
 use actors::remote_transcoder::RemoteSeat;
 use actors::session_manager::Sessions;
 use actors::worker_registry::Workers;
 use host::message::Wall;
+use protocol::ai::Pipeline;
 use tokio::sync::watch;
 
 use super::chain_view::NodeChain;
@@ -36,6 +38,8 @@ pub struct View {
     pub sessions: Sessions,
     /// Workers.
     pub workers: Workers,
+    /// Models and their runners.
+    pub models: Models,
     /// Threads.
     pub arbiters: Arbiters,
     /// What gateways are told.
@@ -294,6 +298,27 @@ impl NodeView for View {
             ));
         }
         tracing::info!(worker = name, draining, "drain of a worker changed");
+        Ok(())
+    }
+
+    fn models(&self) -> Vec<RunnerView> {
+        self.models.view()
+    }
+
+    fn set_model_draining(
+        &self,
+        pipeline: &str,
+        model: &str,
+        draining: bool,
+    ) -> Result<(), String> {
+        let found = Pipeline::from_name(pipeline)
+            .is_some_and(|pipeline| self.models.set_drained(pipeline, model, draining));
+        if !found {
+            return Err(format!(
+                "{pipeline} {model} is no model of this node; /api/v1/models lists them"
+            ));
+        }
+        tracing::info!(pipeline, model, draining, "drain of a model changed");
         Ok(())
     }
 

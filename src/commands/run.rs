@@ -81,12 +81,17 @@ async fn serve(arguments: Vec<OsString>, mut loaded: Loaded, levels: log::LevelH
         ready_ms = started.elapsed().as_millis() as u64,
         "node is ready"
     );
+    let mut models = Watched::default();
     let code = loop {
         tokio::select! {
             caught = signals.next() => match caught {
                 Caught::Stop => break ExitCode::SUCCESS,
                 Caught::Reload => reload(&arguments, &mut loaded, &node).await,
             },
+            () = models.changed(loaded.settings.ai.file.as_deref()) => {
+                tracing::info!("the file of AI models has changed");
+                reload(&arguments, &mut loaded, &node).await;
+            }
             reason = node.broken() => {
                 tracing::error!(reason, "the node cannot go on");
                 break ExitCode::from(FAILED);
@@ -139,6 +144,38 @@ fn refuse(error: &StartError) -> ExitCode {
     tracing::error!("{error}");
     eprintln!("orchestrion: {error}");
     ExitCode::from(USAGE)
+}
+
+/// How often the file of AI models is looked at.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// A file that an operator may change while the node runs.
+#[derive(Default)]
+struct Watched(Option<Stamp>);
+
+/// What differs when a file was written again.
+type Stamp = (std::time::SystemTime, u64);
+
+impl Watched {
+    /// Returns when `file` was written since the last look at it; never without a file.
+    async fn changed(&mut self, file: Option<&std::path::Path>) {
+        let Some(file) = file else {
+            return std::future::pending().await;
+        };
+        loop {
+            let found = tokio::fs::metadata(file).await.ok();
+            let stamp = found.and_then(|found| Some((found.modified().ok()?, found.len())));
+            let before = self.0;
+            // One that is away for a moment is being replaced.
+            if stamp.is_some() && stamp != before {
+                self.0 = stamp;
+                if before.is_some() {
+                    return;
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
 }
 
 struct Signals {

@@ -4,6 +4,7 @@
 //! TLS. Every handler decodes, asks an actor or a published fact, and encodes. Holds no state of the node's own.
 
 mod admission;
+mod ai;
 mod certificate;
 mod connection;
 mod connections;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 use actors::body::BodyBudget;
 use actors::capability_broadcaster::Broadcast;
+use actors::model_catalog::Models;
 use actors::price_webhook::PriceWebhook;
 use actors::segment_store::SegmentStore;
 use actors::session_manager::Sessions;
@@ -71,6 +73,8 @@ pub struct PublicContext {
     pub broadcast: Broadcast,
     /// Sessions and their slots.
     pub sessions: Sessions,
+    /// Models and their runners; none where no AI is served.
+    pub models: Models,
     /// Takes remote transcoders; `None` where there is no secret to know them by.
     pub split: Option<Split>,
     /// Finished renditions.

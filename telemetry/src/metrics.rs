@@ -4,6 +4,7 @@
 //! that is held across other work. Labels come from closed sets ([`label`]) or are bounded.
 
 mod account;
+mod ai;
 mod amount;
 mod build;
 mod chain;
@@ -27,6 +28,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder, Registry, TextEncoder};
 
 pub use self::account::AccountMetrics;
+pub use self::ai::{AiMetrics, ModelMetrics, RunnerGauges};
 pub use self::chain::ChainMetrics;
 pub use self::door::DoorMetrics;
 pub use self::guard::GaugeGuard;
@@ -85,6 +87,8 @@ pub struct Metrics {
     pub ledger: LedgerMetrics,
     /// RPC end points, blocks and events.
     pub chain: ChainMetrics,
+    /// Models, runners and requests.
+    pub ai: AiMetrics,
 }
 
 impl Metrics {
@@ -116,6 +120,7 @@ impl Metrics {
             account: AccountMetrics::new(&build)?,
             ledger: LedgerMetrics::new(&build)?,
             chain: ChainMetrics::new(&build)?,
+            ai: AiMetrics::new(&build)?,
             registry,
         };
         metrics

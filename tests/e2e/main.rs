@@ -9,6 +9,7 @@
     reason = "a test may fail, and its futures run once"
 )]
 
+mod ai;
 mod bad_media;
 mod bad_profiles;
 mod bodies;

@@ -359,7 +359,7 @@ impl Node {
         }
     }
 
-    async fn json<T: serde::de::DeserializeOwned>(&self, path: &str) -> T {
+    pub async fn json<T: serde::de::DeserializeOwned>(&self, path: &str) -> T {
         let (status, text) = self.get(path).await;
         assert_eq!(status, 200, "{path}: {text}");
         serde_json::from_str(&text).expect("JSON of the operator port")

@@ -1,5 +1,6 @@
 //! What an on-chain orchestrator asks for its work: tickets, prices, credit.
 
+use super::Ai;
 use super::chain::Chain;
 use super::prices::{self, Prices};
 use super::{Reader, Roles};
@@ -43,11 +44,12 @@ pub(super) fn read(
     reader: &mut Reader<'_>,
     roles: &Roles,
     chain: Option<&Chain>,
+    ai: &Ai,
 ) -> Option<Payments> {
     let chain = chain.filter(|_| roles.orchestrator)?;
     Some(Payments {
         tickets: tickets(reader, chain),
-        prices: prices::read(reader),
+        prices: prices::read(reader, ai),
         credit: Credit {
             by_estimate: reader.bool("creditByEstimate"),
             max_exposure: reader.wei_limit("maxSenderExposure"),

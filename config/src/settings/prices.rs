@@ -1,6 +1,6 @@
 //! What work costs: base price, prices by gateway, currency feed, surcharge. All exact; nothing here is a float.
 
-use super::{Reader, gateway_prices, seconds};
+use super::{Ai, Reader, gateway_prices, seconds};
 use crate::decimal::Decimal;
 use crate::go_values;
 use crate::money::Account;
@@ -84,6 +84,19 @@ pub struct Feed {
     pub max_change_percent: u32,
 }
 
+/// What an AI model costs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ModelPrice {
+    /// Its pipeline.
+    pub pipeline: String,
+    /// Its ID.
+    pub model_id: String,
+    /// Whom the price is for; `None` = everybody.
+    pub gateway: Option<Account>,
+    /// Per unit of work: pixels, milliseconds of sound, tokens, bytes of text.
+    pub price: Price,
+}
+
 /// All prices, as configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Prices {
@@ -91,6 +104,8 @@ pub struct Prices {
     pub base: Price,
     /// Prices of gateways that have one of their own.
     pub gateways: BTreeMap<Account, Price>,
+    /// Prices of AI models.
+    pub models: Vec<ModelPrice>,
     /// The feed for currencies; `None` where no price needs one.
     pub feed: Option<Feed>,
     /// Raise prices by what redeeming costs.
@@ -102,21 +117,43 @@ pub struct Prices {
     pub gas_smoothing: Duration,
 }
 
-pub(super) fn read(reader: &mut Reader<'_>) -> Prices {
+pub(super) fn read(reader: &mut Reader<'_>, ai: &Ai) -> Prices {
     let base = base(reader);
     let gateways = gateways(reader);
+    let models = models(reader, ai, &base);
     let needs_feed = gateways
         .values()
         .chain([&base])
+        .chain(models.iter().map(|model| &model.price))
         .any(|price| matches!(price.currency, Currency::Other(_)));
     Prices {
         feed: needs_feed.then(|| feed(reader)).flatten(),
         base,
         gateways,
+        models,
         auto_adjust: reader.bool("autoAdjustPrice"),
         max_surcharge_percent: reader.number("maxPriceSurcharge").unwrap_or_default(),
         gas_smoothing: reader.duration("gasPriceSmoothing"),
     }
+}
+
+/// A model without a price of its own costs the base price.
+fn models(reader: &mut Reader<'_>, ai: &Ai, base: &Price) -> Vec<ModelPrice> {
+    let models = ai.models.iter().map(|model| {
+        if model.price.is_none() {
+            reader.report.warn(format!(
+                "-aiModels: {} {} has no price_per_unit: the base price counts, {base}",
+                model.pipeline, model.model_id
+            ));
+        }
+        ModelPrice {
+            pipeline: model.pipeline.clone(),
+            model_id: model.model_id.clone(),
+            gateway: model.gateway,
+            price: model.price.clone().unwrap_or_else(|| base.clone()),
+        }
+    });
+    models.collect()
 }
 
 fn base(reader: &mut Reader<'_>) -> Price {

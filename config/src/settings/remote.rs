@@ -18,10 +18,10 @@ pub struct Remote {
 pub(super) fn read(reader: &mut Reader<'_>, roles: &Roles) -> Remote {
     let secret = reader.secret_or_file("orchSecret");
     let standalone = roles.transcoder && !roles.orchestrator;
-    if secret.is_none() && roles.orchestrator && !roles.transcoder {
+    if secret.is_none() && roles.orchestrator && !roles.transcoder && !roles.ai_worker {
         reader.wrong(
             "orchestrator",
-            "without -transcoder takes remote transcoders, which need -orchSecret; give it, or add -transcoder",
+            "without -transcoder takes remote transcoders, which need -orchSecret; give it, or add -transcoder or -aiWorker",
         );
     }
     if !standalone {

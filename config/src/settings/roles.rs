@@ -11,6 +11,8 @@ pub struct Roles {
     pub orchestrator: bool,
     /// Transcodes on this machine.
     pub transcoder: bool,
+    /// Serves AI models on this machine.
+    pub ai_worker: bool,
     /// Redeems tickets for other nodes. Never together with `orchestrator`.
     pub redeemer: bool,
     /// Calls reward each round; `None` leaves it to whether the account may. Always `Some(false)` off-chain.
@@ -26,6 +28,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Roles {
     let mut roles = Roles {
         orchestrator: reader.bool("orchestrator"),
         transcoder: reader.bool("transcoder"),
+        ai_worker: reader.bool("aiWorker"),
         redeemer: on_chain && reader.bool("redeemer"),
         reward: if on_chain {
             reader.bool_if_given("reward")
@@ -66,7 +69,7 @@ fn without_role(reader: &mut Reader<'_>, on_chain: bool) {
     refuse(
         reader,
         "aiWorker",
-        &format!("needs AI, not in this build; add {COMBINED}"),
+        "without -orchestrator works for another node, which is not in this build; add -orchestrator",
     );
     for name in ["redeemer", "reward", "initializeRound"] {
         let remedy = "needs a chain; name it with -network, as arbitrum-one-mainnet";

@@ -16,8 +16,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .roles(BOTH)
     // A model entry may carry the token of an external container.
-    .secret()
-    .needs("AI"),
+    .live()
+    .secret(),
     OptionSpec::new(
         "aiModelsDir",
         Kind::Path,
@@ -25,8 +25,23 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "Directory of model weights, mounted into the containers",
     )
     .default_note("`<dataDir>/models`")
+    .roles(W),
+    OptionSpec::new(
+        "aiThreads",
+        Kind::int(0, 1024),
+        "0",
+        "Threads that each native AI model computes with; 0 is one per two cores",
+    )
     .roles(W)
-    .needs("AI"),
+    .ours(),
+    OptionSpec::new(
+        "aiMemory",
+        Kind::Bytes { min: 0 },
+        "0",
+        "Memory that native AI models may use together; 0 is three quarters of the machine's",
+    )
+    .roles(W)
+    .ours(),
     OptionSpec::bool(
         "aiServiceRegistry",
         false,
@@ -40,24 +55,21 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "livepeer/ai-runner:latest",
         "Image of the AI containers; -aiRunnerImageOverrides is the newer way",
     )
-    .roles(W)
-    .needs("AI"),
+    .roles(W),
     OptionSpec::new(
         "aiRunnerImageOverrides",
         Kind::Text,
         "",
         "Images by pipeline and model, as JSON with default, batch and live",
     )
-    .roles(W)
-    .needs("AI"),
+    .roles(W),
     OptionSpec::new(
         "aiRunnerContainersPerGPU",
         Kind::int(1, 1024),
         "1",
         "AI containers that share one GPU",
     )
-    .roles(W)
-    .needs("AI"),
+    .roles(W),
     OptionSpec::new(
         "aiMinRunnerVersion",
         Kind::Text,
@@ -66,9 +78,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .roles(BOTH)
     .needs("AI"),
-    OptionSpec::bool("aiVerboseLogs", false, "Detailed logs of the AI containers")
-        .roles(W)
-        .needs("AI"),
+    OptionSpec::bool("aiVerboseLogs", false, "Detailed logs of the AI containers").roles(W),
     OptionSpec::bool(
         "aiServerless",
         false,

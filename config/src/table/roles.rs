@@ -15,9 +15,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "Transcode on this machine; together with -orchestrator a combined node",
     )
     .roles(&[Role::Transcoder]),
-    OptionSpec::bool("aiWorker", false, "Run AI containers on this machine")
-        .roles(&[Role::AiWorker])
-        .needs("AI"),
+    OptionSpec::bool("aiWorker", false, "Serve AI models on this machine")
+        .roles(&[Role::AiWorker]),
     OptionSpec::bool(
         "redeemer",
         false,

@@ -2,6 +2,8 @@
 //!
 //! Plain serialisable types, shared by both ends of the link; bytes of media travel beside them, never inside.
 
+use std::path::PathBuf;
+
 use bytes::Bytes;
 use protocol::profile::VideoProfile;
 pub use protocol::segment::Clip;
@@ -28,6 +30,60 @@ pub struct SegmentJob {
     pub provider: String,
     /// Give the perceptual hash of each rendition too.
     pub perceptual_hash: bool,
+}
+
+/// What a worker process is for, its whole life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// Transcodes and probes.
+    Video(EncoderSettings),
+    /// Answers AI requests with one model.
+    Model(ModelSettings),
+}
+
+impl Role {
+    /// The device that the process works on.
+    pub fn device(&self) -> &Device {
+        match self {
+            Self::Video(settings) => &settings.device,
+            Self::Model(settings) => &settings.device,
+        }
+    }
+}
+
+impl From<EncoderSettings> for Role {
+    fn from(settings: EncoderSettings) -> Self {
+        Self::Video(settings)
+    }
+}
+
+impl From<ModelSettings> for Role {
+    fn from(settings: ModelSettings) -> Self {
+        Self::Model(settings)
+    }
+}
+
+/// Which model a worker process holds, and what it may use for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelSettings {
+    /// Pipeline in the spelling of runners, e.g. `llm`.
+    pub pipeline: String,
+    /// Model ID as gateways name it.
+    pub model_id: String,
+    /// File or directory of the weights, absolute.
+    pub path: PathBuf,
+    /// Where it computes.
+    pub device: Device,
+    /// Threads that compute; 0 = one per core.
+    pub threads: u32,
+}
+
+/// One AI request. Its file (picture, sound), where the pipeline takes one, travels as the job's input; results are JSON in
+/// the form that runners answer with, media inside as data URLs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InferJob {
+    /// Fields of the request by name. Absent ones take the model's defaults.
+    pub fields: serde_json::Map<String, serde_json::Value>,
 }
 
 /// How the encoders of a worker are set; same for all jobs of a process.

@@ -5,18 +5,18 @@
 use serde::{Deserialize, Serialize};
 
 use crate::job::{
-    EncoderSettings, JobError, JobId, JobStats, ProbeJob, ProbeReport, Rendition, SegmentJob,
+    InferJob, JobError, JobId, JobStats, ProbeJob, ProbeReport, Rendition, Role, SegmentJob,
 };
 
 /// Daemon → worker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Command {
-    /// First message: who is calling and how encoders are to be set.
+    /// First message: who is calling and what for.
     Welcome {
         /// Build id of the daemon; must equal the worker's.
         build_id: String,
-        /// Encoder settings for the life of the process.
-        settings: EncoderSettings,
+        /// What the process does, for its whole life.
+        role: Role,
     },
     /// A transcode begins; its input follows in `Input` frames.
     Segment {
@@ -31,6 +31,13 @@ pub enum Command {
         job: JobId,
         /// What to learn.
         spec: ProbeJob,
+    },
+    /// An AI request begins; its file, if it has one, follows likewise.
+    Infer {
+        /// The job's number.
+        job: JobId,
+        /// What is asked.
+        spec: InferJob,
     },
     /// Input bytes are the payload.
     Input {
@@ -100,6 +107,16 @@ pub enum Report {
         job: JobId,
         /// What was found.
         report: ProbeReport,
+    },
+    /// A part of a streamed answer, JSON in the payload.
+    Chunk {
+        /// Which job.
+        job: JobId,
+    },
+    /// The whole answer of an AI request, or the end of a streamed one: JSON in the payload.
+    Inferred {
+        /// Which job.
+        job: JobId,
     },
     /// The job failed; the process goes on.
     Failed {

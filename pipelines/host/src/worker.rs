@@ -8,25 +8,41 @@ mod memory;
 mod reports;
 mod server;
 
-pub use reports::Progress;
+pub use reports::{Chunks, Progress, Unwanted};
 pub use server::{Greeted, Link, Server};
 
 use bytes::Bytes;
 
 use crate::frame::FrameError;
-use crate::job::{JobError, JobStats, ProbeJob, ProbeReport, Rendition, SegmentJob};
+use crate::job::{
+    Blame, InferJob, JobError, JobStats, ProbeJob, ProbeReport, Rendition, SegmentJob,
+};
 
 /// Starts jobs. Called on the job's own thread.
 pub trait WorkHandler: Send + Sync + 'static {
     /// Begins a transcode.
-    fn segment(
-        &self,
-        spec: SegmentJob,
-        progress: Progress,
-    ) -> Result<Box<dyn RunningJob>, JobError>;
+    fn segment(&self, _: SegmentJob, _: Progress) -> Result<Box<dyn RunningJob>, JobError> {
+        Err(not_mine("transcodes nothing"))
+    }
 
     /// Begins a probe.
-    fn probe(&self, spec: ProbeJob, progress: Progress) -> Result<Box<dyn RunningJob>, JobError>;
+    fn probe(&self, _: ProbeJob, _: Progress) -> Result<Box<dyn RunningJob>, JobError> {
+        Err(not_mine("probes nothing"))
+    }
+
+    /// Begins an AI request.
+    fn infer(&self, _: InferJob, _: Chunks) -> Result<Box<dyn RunningJob>, JobError> {
+        Err(not_mine("holds no model"))
+    }
+}
+
+/// The daemon asked the wrong process.
+fn not_mine(what: &str) -> JobError {
+    JobError {
+        text: "TranscoderStopped".into(),
+        detail: format!("this worker {what}"),
+        blame: Blame::Worker,
+    }
 }
 
 /// A job that takes its input. Dropping it before `finish` cancels it.
@@ -45,6 +61,8 @@ pub enum Outcome {
     Transcoded(Vec<(Rendition, Bytes)>, JobStats),
     /// The findings, and the thumbnails one after the other.
     Probed(ProbeReport, Vec<u8>),
+    /// The answer of a model, JSON.
+    Inferred(Vec<u8>),
 }
 
 /// Why a worker stops serving. It can do nothing but end.

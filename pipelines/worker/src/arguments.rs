@@ -14,6 +14,13 @@ pub(crate) enum Mode {
     WriteRegistry(PathBuf),
     /// Print what can be decoded and encoded.
     Elements(Device),
+    /// Print what a model is and needs.
+    InspectModel {
+        /// For which pipeline.
+        pipeline: String,
+        /// Where its files are.
+        path: PathBuf,
+    },
     /// Put up the walls, try to get over them, print how that went.
     SelfTestWalls {
         /// As for serving.
@@ -38,16 +45,23 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Mode, lexopt::Error> {
     let mut elements = false;
     let mut write_registry = None;
     let mut forbidden = None;
+    let mut inspect = None;
     while let Some(argument) = parser.next()? {
         match argument {
             Long("memory") => serve.memory = Some(parser.value()?.parse()?),
             Long("scratch") => serve.scratch = Some(parser.value()?.into()),
             Long("write-registry") => write_registry = Some(parser.value()?.into()),
             Long("elements") => elements = true,
+            Long("inspect-model") => {
+                inspect = Some((parser.value()?.string()?, parser.value()?.into()));
+            }
             Long("nvidia") => device = Some(Device::Nvidia(parser.value()?.parse()?)),
             Long("self-test-walls") => forbidden = Some(parser.value()?.into()),
             _ => return Err(argument.unexpected()),
         }
+    }
+    if let Some((pipeline, path)) = inspect {
+        return Ok(Mode::InspectModel { pipeline, path });
     }
     Ok(match (write_registry, elements, forbidden) {
         (Some(path), _, _) => Mode::WriteRegistry(path),

@@ -11,6 +11,8 @@ pub(crate) enum WorkerError {
     Serve(#[from] host::worker::ServeError),
     #[error(transparent)]
     Video(#[from] video::VideoError),
+    #[error(transparent)]
+    Native(#[from] native::NativeError),
     #[error("GStreamer did not write its registry {path}: {source}; is the directory writable?")]
     Registry {
         path: std::path::PathBuf,

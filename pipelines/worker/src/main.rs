@@ -6,18 +6,21 @@
 mod arguments;
 mod error;
 mod handler;
+mod model;
 mod self_test;
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use host::job::Role;
 use host::sandbox::{self, SandboxPlan};
 use host::worker::Link;
 
 use arguments::{Mode, Serve};
 use error::WorkerError;
 use handler::Transcoder;
+use model::ModelHost;
 
 /// Variable that names the file in which GStreamer keeps what it knows of its plugins.
 const REGISTRY: &str = "GST_REGISTRY";
@@ -43,6 +46,7 @@ fn act(mode: Mode) -> Result<(), WorkerError> {
             video::init()?;
             print(&video::available(&device))
         }
+        Mode::InspectModel { pipeline, path } => print(&native::inspect(&pipeline, &path)?),
         Mode::SelfTestWalls { serve, forbidden } => {
             let begun = sandbox::begin();
             let walls = sandbox::enter(&plan(&serve, host::job::Device::Cpu), begun);
@@ -54,11 +58,22 @@ fn act(mode: Mode) -> Result<(), WorkerError> {
 fn serve(arguments: Serve) -> Result<(), WorkerError> {
     let begun = sandbox::begin();
     log_to_stderr();
-    let (greeted, settings) = Link::from_stdin()?.welcome()?;
-    let walls = sandbox::enter(&plan(&arguments, settings.device.clone()), begun);
-    // Behind the walls: the plugins that this loads belong to the code that is walled in.
-    video::init()?;
-    greeted.hello(walls)?.serve(Transcoder::new(settings))?;
+    let (greeted, role) = Link::from_stdin()?.welcome()?;
+    let mut plan = plan(&arguments, role.device().clone());
+    // Behind the walls: what is loaded from here on belongs to the code that is walled in.
+    match role {
+        Role::Video(settings) => {
+            let walls = sandbox::enter(&plan, begun);
+            video::init()?;
+            greeted.hello(walls)?.serve(Transcoder::new(settings))?;
+        }
+        Role::Model(settings) => {
+            plan.readable.push(settings.path.clone());
+            let walls = sandbox::enter(&plan, begun);
+            let host = ModelHost::load(&settings)?;
+            greeted.hello(walls)?.serve(host)?;
+        }
+    }
     Ok(())
 }
 

@@ -27,6 +27,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/api/v1/status").route(web::get().to(status)))
         .service(web::resource("/api/v1/sessions").route(web::get().to(sessions)))
         .service(web::resource("/api/v1/workers").route(web::get().to(workers)))
+        .service(web::resource("/api/v1/models").route(web::get().to(models)))
+        .service(web::resource("/api/v1/models/drain").route(web::post().to(drain_model)))
         .service(web::resource("/api/v1/max-sessions").route(web::post().to(set_max_sessions)))
         .service(web::resource("/api/v1/drain").route(web::post().to(set_draining)))
         .service(web::resource("/api/v1/workers/drain").route(web::post().to(drain_worker)))
@@ -81,6 +83,34 @@ async fn sessions(state: State) -> HttpResponse {
 
 async fn workers(state: State) -> HttpResponse {
     reply::json(&state.node.workers())
+}
+
+async fn models(state: State) -> HttpResponse {
+    reply::json(&state.node.models())
+}
+
+/// Body of a change of one model's drain.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DrainModel {
+    pipeline: String,
+    model: String,
+    draining: bool,
+}
+
+/// A model takes no new requests, or takes them again; those it has go on.
+async fn drain_model(
+    state: State,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> Result<HttpResponse, Failure> {
+    let shape = "{\"pipeline\": \"llm\", \"model\": \"ID\", \"draining\": true}";
+    let asked: DrainModel = change(&request, &body, shape)?;
+    let changed = state
+        .node
+        .set_model_draining(&asked.pipeline, &asked.model, asked.draining);
+    changed.map_err(Failure::Refused)?;
+    Ok(models(state).await)
 }
 
 /// Body of a change of one worker's drain.

@@ -8,6 +8,7 @@ mod chain;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use actors::model_catalog::RunnerView;
 use host::message::Wall;
 use serde::Serialize;
 
@@ -45,6 +46,24 @@ pub trait NodeView: Send + Sync {
     fn set_worker_draining(&self, name: &str, draining: bool) -> Result<(), String> {
         Err(format!(
             "{name:?} (draining: {draining}) is no remote worker of this node"
+        ))
+    }
+    /// Every runner of AI models.
+    fn models(&self) -> Vec<RunnerView> {
+        Vec::new()
+    }
+    /// Takes no new requests for a model, or takes them again; running ones go on.
+    ///
+    /// # Errors
+    /// Why it was not changed, in words for the operator.
+    fn set_model_draining(
+        &self,
+        pipeline: &str,
+        model: &str,
+        draining: bool,
+    ) -> Result<(), String> {
+        Err(format!(
+            "{pipeline} {model} (draining: {draining}) is no model of this node"
         ))
     }
     /// Walls around worker processes, as the last one that started found them.

@@ -56,10 +56,18 @@ impl Orchestrator for Discovery {
             self.0.gate.unverified(peer.address);
         }
         // A gateway with a running stream only renews its token, and is served also when the node is full.
-        if context.sessions.slots().refuses(&Customer {
-            sender,
-            peer: peer.address,
-        }) {
+        // Streams take no place from models; a node that drains takes neither.
+        let demand = Capabilities::from_pb(request.into_inner().capabilities);
+        let slots = context.sessions.slots();
+        let full = if demand.demands_ai() {
+            slots.is_draining()
+        } else {
+            slots.refuses(&Customer {
+                sender,
+                peer: peer.address,
+            })
+        };
+        if full {
             return Err(self.refuse(peer, &DiscoveryRefusal::Capped));
         }
         if let Some(webhook) = &context.webhook {
@@ -69,9 +77,12 @@ impl Orchestrator for Discovery {
         }
         let session_id = token::session_id(&rand::random::<[u8; 16]>());
         let token = context.tokens.issue(session_id, (context.clock)());
-        let mut info = context.broadcast.load().info(token);
+        let mut info = context.broadcast.load().answer(&demand, token);
         if let Some(paid) = &context.paid {
-            let demand = Capabilities::from_pb(request.into_inner().capabilities);
+            if demand == Capabilities::default() {
+                let models = context.models.offer();
+                info.capabilities_prices = paid.model_prices(sender, models.keys());
+            }
             let offered = paid.offer(sender, &Purpose::of(&demand), &mut info).await;
             offered.map_err(|refusal| self.refuse(peer, &refusal))?;
         }

@@ -16,6 +16,7 @@ use axum::routing::any;
 use futures::FutureExt;
 use http::{Request, StatusCode, Version};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use protocol::ai::Pipeline;
 use protocol::remote::RESULTS_PATH;
 use telemetry::Metrics;
 use telemetry::metrics::label::{self, Stage};
@@ -28,7 +29,7 @@ use super::discovery::Discovery;
 use super::peer::Peer;
 use super::reply::Excused;
 use super::transcoders::Registrar;
-use super::{Door, payment, reply, results, segment, stream};
+use super::{Door, ai, payment, reply, results, segment, stream};
 use crate::doors::rpc::orchestrator_server::OrchestratorServer;
 use crate::doors::rpc::transcoder_server::TranscoderServer;
 
@@ -64,6 +65,7 @@ impl Services {
             .route(RESULTS_PATH, any(results::post))
             .route("/stream/{*path}", any(stream::get))
             .route("/healthz", any(reply::empty))
+            .merge(batch_routes())
             .fallback(reply::not_found)
             .with_state(Arc::clone(door));
         Self {
@@ -71,6 +73,17 @@ impl Services {
             http,
         }
     }
+}
+
+/// One route per batch pipeline.
+fn batch_routes() -> Router<Arc<Door>> {
+    Pipeline::ALL
+        .iter()
+        .fold(Router::new(), |router, pipeline| {
+            let pipeline = *pipeline;
+            let post = any(move |door, peer, request| ai::post(pipeline, door, peer, request));
+            router.route(pipeline.path(), post)
+        })
 }
 
 impl Front {
@@ -208,6 +221,11 @@ fn route(path: &str, is_rpc: bool) -> &'static str {
     match known.iter().find(|route| **route == path) {
         Some(route) => route,
         None if !is_rpc && path.starts_with("/stream/") => "/stream",
+        None if !is_rpc => Pipeline::ALL
+            .iter()
+            .map(|pipeline| pipeline.path())
+            .find(|route| *route == path)
+            .unwrap_or("other"),
         None => "other",
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Absent off-chain, where nothing is paid and nothing is signed.
 
+use actors::facts::ModelKey;
 use actors::quotes::{Purpose, QuoteError, Quotes};
 use actors::ticket_validator::{PaymentRefusal, Payments, Receipt, Reservation, Work};
 use bytes::Bytes;
@@ -25,6 +26,28 @@ pub struct Paid {
     pub quotes: Quotes,
     /// Takes payments and charges work.
     pub payments: Payments,
+}
+
+/// An accepted AI request: what it is charged to.
+pub(super) struct Charge {
+    paid: Paid,
+    reservation: Reservation,
+    price: f64,
+}
+
+impl Charge {
+    /// Wei per unit.
+    pub fn price(&self) -> f64 {
+        self.price
+    }
+
+    /// Charges what was done, whether or not its answer reaches anybody.
+    pub async fn debit(self, units: u64) {
+        let charged = self.paid.payments.debit(self.reservation, units).await;
+        if let Err(error @ PaymentRefusal::Unavailable(_)) = charged {
+            tracing::error!(%error, units, "work was done and could not be charged");
+        }
+    }
 }
 
 /// Accepted work: what it is charged to, and what goes into the answer.
@@ -83,6 +106,48 @@ impl Paid {
         })
     }
 
+    /// Takes the payment of an AI request and its work. Balances and fixed prices are kept by model, under `manifest`.
+    pub(super) async fn request(
+        &self,
+        manifest: &str,
+        model: ModelKey,
+        payment: &pb::Payment,
+        units: u64,
+    ) -> Result<Charge, Refused> {
+        let purpose = Purpose::models(vec![model]);
+        let work = Work {
+            purpose: &purpose,
+            stream: manifest,
+            units: Some(units),
+        };
+        let receipt = self.receive(manifest, payment, work).await?;
+        Ok(Charge {
+            paid: self.clone(),
+            price: receipt.price.to_f64(),
+            reservation: receipt.reservation,
+        })
+    }
+
+    /// What each of `models` costs `sender`, as discovery tells those who ask for nothing in particular: whole wei per unit.
+    pub(super) fn model_prices(
+        &self,
+        sender: Address,
+        models: impl Iterator<Item = ModelKey>,
+    ) -> Vec<pb::PriceInfo> {
+        let priced = models.map(|model| {
+            let purpose = Purpose::models(vec![model.clone()]);
+            let price = self.quotes.list_price(sender, &purpose);
+            let wei = price.map_or(0, |price| price.floor_i64());
+            pb::PriceInfo {
+                price_per_unit: wei,
+                pixels_per_unit: 1,
+                capability: model.capability,
+                constraint: model.model,
+            }
+        });
+        priced.collect()
+    }
+
     /// Takes a payment that opens nothing. The description of the node that goes back; `None` when no fresh quote can be
     /// made, so that the gateway keeps what it has.
     pub(super) async fn ahead(
@@ -131,10 +196,6 @@ impl Paid {
         credentials: &SegmentCredentials,
         units: Option<u64>,
     ) -> Result<Receipt, Refused> {
-        let payment = Payment::from_pb(payment).map_err(|error| {
-            self.payments.count_refusal(&error.clone().into());
-            Refusal::from(error)
-        })?;
         let purpose = match units {
             Some(_) => Purpose::video(),
             None => Purpose::of(&credentials.capabilities),
@@ -144,6 +205,19 @@ impl Paid {
             stream: &credentials.stream_name(),
             units,
         };
+        self.receive(key, payment, work).await
+    }
+
+    async fn receive(
+        &self,
+        key: &str,
+        payment: &pb::Payment,
+        work: Work<'_>,
+    ) -> Result<Receipt, Refused> {
+        let payment = Payment::from_pb(payment).map_err(|error| {
+            self.payments.count_refusal(&error.clone().into());
+            Refusal::from(error)
+        })?;
         let received = self.payments.receive(key, &payment, work).await;
         received.map_err(|refusal| Refused::from(Refusal::from(refusal)))
     }

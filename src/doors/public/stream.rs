@@ -1,5 +1,5 @@
 //! `/stream/<session>/<profile>/<file>`: renditions from memory, until the gateway has fetched them; and
-//! `/stream/<session>/<file>`: segments for remote transcoders, while they work on them.
+//! `/stream/<session>/<file>`: segments for remote transcoders, while they work on them, and files of AI requests.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use protocol::remote::input_seq;
 use protocol::result::decode_path;
 use protocol::texts;
 
-use super::{Door, reply};
+use super::{Door, ai, reply};
 
 /// Answers with a whole object. Downloaders want exactly 200 and no ranges.
 pub(super) async fn get(State(door): State<Arc<Door>>, request: Request) -> Response {
@@ -32,7 +32,7 @@ pub(super) async fn get(State(door): State<Arc<Door>>, request: Request) -> Resp
         .unwrap_or_default();
     let found = match names.as_slice() {
         [session, profile, file] => rendition(&door, session, profile, file),
-        [session, file] => input(&door, session, file),
+        [session, file] => input(&door, session, file).or_else(|| result(&door, session, file)),
         _ => None,
     };
     let Some((length, kind, body)) = found else {
@@ -62,7 +62,14 @@ type Found = (u64, &'static str, Body);
 fn rendition(door: &Door, session: &str, profile: &str, file: &str) -> Option<Found> {
     let object = door.context.store.get(session, profile, file)?;
     let length = object.bytes.len() as u64;
-    (length > 0).then(|| (length, object.format.mime(), Body::from(object.bytes)))
+    (length > 0).then(|| (length, object.mime, Body::from(object.bytes)))
+}
+
+/// A file of an AI request.
+fn result(door: &Door, request: &str, file: &str) -> Option<Found> {
+    let object = ai::stored(&door.context.store, request, file)?;
+    let length = object.bytes.len() as u64;
+    Some((length, object.mime, Body::from(object.bytes)))
 }
 
 /// The segment that remote transcoders work on. Its session ID is all that keeps strangers off, as with renditions.

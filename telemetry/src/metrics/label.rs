@@ -295,3 +295,67 @@ label_values! {
         Misplaced = "misplaced",
     }
 }
+
+label_values! {
+    /// Why an AI request failed; a closed set, where the reference writes the text of the error.
+    AiFailure {
+        /// The runner refused the request.
+        Request = "request",
+        /// The runner failed, or could not be reached.
+        Runner = "runner",
+        /// It took too long.
+        Timeout = "timeout",
+        /// Its answer has no use.
+        Answer = "answer",
+        /// The answer could not be stored.
+        Store = "store",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+label_values! {
+    /// What answers for a model.
+    RunnerKind {
+        /// A container that the node starts.
+        Container = "container",
+        /// A runner that others run.
+        External = "external",
+        /// A process of the node's own.
+        Native = "native",
+    }
+}
+
+label_values! {
+    /// What a runner is doing.
+    RunnerState {
+        /// Nothing: it is started when it is asked for.
+        Cold = "cold",
+        /// Loading.
+        Starting = "starting",
+        /// Ready.
+        Ready = "ready",
+        /// It failed and is started again in a while.
+        BackOff = "back_off",
+        /// The operator wants no new requests on it.
+        Drained = "drained",
+    }
+}
+
+label_values! {
+    /// Why a runner ended.
+    RunnerEnd {
+        /// The node stops, or the model is served no more.
+        Stopped = "stopped",
+        /// It made room for another model.
+        Evicted = "evicted",
+        /// It ended by itself.
+        Died = "died",
+        /// It did not answer when asked how it is, or said that it cannot.
+        Unhealthy = "unhealthy",
+        /// It could not be started.
+        NotStarted = "not_started",
+        /// There was no memory for it.
+        Memory = "memory",
+    }
+}

@@ -311,6 +311,41 @@ table! {
     ROUNDS_STARTED: Counter "orchestrion_rounds_initialized_total" []
         "Rounds that this node initialised.";
 
+    AI_REQUESTED: Counter "livepeer_ai_models_requested" ["pipeline", "model_name"]
+        "AI requests done well.";
+    AI_LATENCY: Gauge "livepeer_ai_request_latency_score" ["pipeline", "model_name"]
+        "Seconds per unit of work of the last AI request.";
+    AI_PRICE: Gauge "livepeer_ai_request_price" ["pipeline", "model_name"]
+        "Price of the last AI request, in wei per unit.";
+    AI_ERRORS: Counter "livepeer_ai_request_errors" ["error_code", "pipeline", "model_name", "sender"]
+        "AI requests that failed, by error.";
+    AI_RESULT_DOWNLOADED: Counter "livepeer_ai_result_downloaded_total" ["pipeline", "model_name"]
+        "Results received from remote AI workers.";
+    AI_RESULT_DOWNLOAD_TIME: Histogram "livepeer_ai_result_download_time_seconds" ["pipeline", "model_name"] {0.1, 0.15, 0.2, 0.5, 10.0}
+        "Seconds to receive a result from a remote AI worker.";
+    AI_RESULT_SAVE_FAILED: Counter "livepeer_ai_result_save_failed_total" ["error_code", "pipeline", "model_name"]
+        "Results that could not be stored.";
+    AI_CONTAINER_IN_USE: Gauge "livepeer_ai_container_in_use" ["pipeline", "model_name", "orchestrator_uri"]
+        "Runners that answer requests now.";
+    AI_CONTAINER_IDLE: Gauge "livepeer_ai_container_idle" ["pipeline", "model_name", "orchestrator_uri"]
+        "Runners that are ready and have nothing to do.";
+    AI_STARTS: Counter "orchestrion_ai_runner_starts_total" ["pipeline", "model_name", "runner"]
+        "Runners started.";
+    AI_ENDS: Counter "orchestrion_ai_runner_ends_total" ["pipeline", "model_name", "runner", "cause"]
+        "Runners that ended, by cause.";
+    AI_RUNNERS: Gauge "orchestrion_ai_runners" ["pipeline", "model_name", "runner", "state"]
+        "Runners by state.";
+    AI_RESERVED: Gauge "orchestrion_ai_reserved" ["pipeline", "model_name"]
+        "Requests that hold a place.";
+    AI_MEMORY: Gauge "orchestrion_ai_runner_memory_bytes" ["pipeline", "model_name"]
+        "Memory that runners hold, in bytes.";
+    AI_LEDGER: Gauge "orchestrion_ai_memory_reserved_bytes" []
+        "Memory of this machine that is set aside for native models, in bytes.";
+    AI_REFUSED: Counter "orchestrion_ai_refused_total" ["reason", "pipeline"]
+        "AI requests refused before they began, by reason.";
+    AI_SECONDS: Histogram "orchestrion_ai_request_seconds" ["pipeline", "model_name"] {0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0}
+        "Seconds from an AI request to its whole answer.";
+
     SMOOTHED_GAS: Gauge "orchestrion_gas_price_smoothed_gwei" []
         "Gas price that prices and face values are made from, in gwei.";
     ACCOUNT_ETH: Gauge "orchestrion_account_eth" []

@@ -277,6 +277,51 @@ fn what_the_gateway_did_wrong_leaves_the_success_rate_alone() {
     assert_eq!(metrics.video.success_rate(), 0.0);
 }
 
+/// The runner must live for as long as its series are looked for.
+fn record_ai(ai: &AiMetrics) -> RunnerGauges {
+    let model = ai.model("llm", "m");
+    model.done(Duration::from_secs(2), 100);
+    model.set_price(1.0);
+    model.failed(AiFailure::Runner);
+    model.downloaded(Duration::from_secs(1));
+    model.not_saved();
+    ai.refused(Refusal::Capped, "llm");
+    drop(model.reserved());
+    let mut runner = model.runner(RunnerKind::Native);
+    runner.started();
+    runner.set_state(RunnerState::Ready);
+    runner.set_busy(true);
+    runner.ended(RunnerEnd::Died);
+    runner
+}
+
+#[test]
+fn models_and_runners_are_counted_under_the_names_of_the_reference() {
+    let metrics = Metrics::new(&options()).expect("table");
+    let runner = record_ai(&metrics.ai);
+    let labels = r#"model_name="m""#;
+    for line in [
+        format!(r#"livepeer_ai_models_requested{{{labels},{BASE},pipeline="llm"}} 1"#),
+        format!(r#"livepeer_ai_request_latency_score{{{labels},{BASE},pipeline="llm"}} 0.02"#),
+        format!(
+            r#"livepeer_ai_request_errors{{error_code="runner",{labels},{BASE},pipeline="llm",sender=""}} 1"#
+        ),
+        format!(
+            r#"livepeer_ai_container_in_use{{{labels},{BASE},orchestrator_uri="",pipeline="llm"}} 1"#
+        ),
+        format!(r#"orchestrion_ai_reserved{{{labels},{BASE},pipeline="llm"}} 0"#),
+    ] {
+        has(&metrics, &line);
+    }
+    drop(runner);
+    has(
+        &metrics,
+        &format!(
+            r#"livepeer_ai_container_in_use{{{labels},{BASE},orchestrator_uri="",pipeline="llm"}} 0"#
+        ),
+    );
+}
+
 #[test]
 fn every_exported_name_is_in_the_list_of_names() {
     let metrics = Metrics::new(&options()).expect("table");
@@ -295,6 +340,7 @@ fn every_exported_name_is_in_the_list_of_names() {
         .answered(Door::Public, "/segment", 200, Duration::from_millis(3));
     payments::record_everything(&metrics);
     record_chain(&metrics.chain);
+    let _runner = record_ai(&metrics.ai);
     let names = names();
     let page = page(&metrics);
     let mut exported: Vec<&str> = page

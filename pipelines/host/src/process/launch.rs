@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use super::window::Windows;
 use super::{HostError, WorkerHandle, WorkerProcess, WorkerReceiver, WorkerSender, stderr};
 use crate::BUILD_ID;
-use crate::job::EncoderSettings;
+use crate::job::Role;
 use crate::message::{Command, Report, Wall};
 
 /// Variables that an operator may have set to make plugins and devices be found; nothing else is handed on.
@@ -83,7 +83,7 @@ impl WorkerLauncher {
     }
 
     /// Starts one worker and shakes hands. Dropping the future kills what was started.
-    pub async fn launch(&self, settings: EncoderSettings) -> Result<WorkerProcess, HostError> {
+    pub async fn launch(&self, role: impl Into<Role>) -> Result<WorkerProcess, HostError> {
         let (near, far) = StdStream::pair().map_err(|error| self.refused(error))?;
         let scratch = tempfile::Builder::new()
             .prefix("orchestrion-worker-")
@@ -91,7 +91,15 @@ impl WorkerLauncher {
             .map_err(|error| self.refused(error))?;
         let registry = self.copy_registry(&scratch).await;
         let registry = registry.map_err(|error| self.refused(error))?;
-        let process = self.process(far, &scratch, registry.as_deref());
+        let role = role.into();
+        let mut process = self.process(far, &scratch, registry.as_deref());
+        if let Role::Model(settings) = &role
+            && settings.threads > 0
+        {
+            for pool in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"] {
+                process.env(pool, settings.threads.to_string());
+            }
+        }
         let mut child = start(process).await.map_err(|error| self.refused(error))?;
         let pid = child.id();
         let errors = child.stderr.take();
@@ -107,7 +115,7 @@ impl WorkerLauncher {
         let mut receiver = WorkerReceiver::new(reader, windows.clone());
         let sender = WorkerSender::start(writer, windows);
 
-        let hello = shake_hands(&sender, &mut receiver, settings);
+        let hello = shake_hands(&sender, &mut receiver, role);
         let walls = match tokio::time::timeout(self.limits.hello, hello).await {
             Ok(Ok(walls)) => walls,
             Ok(Err(HostError::Closed)) => return Err(self.ended_early(&handle).await),
@@ -182,11 +190,11 @@ impl WorkerLauncher {
 async fn shake_hands(
     sender: &WorkerSender,
     receiver: &mut WorkerReceiver,
-    settings: EncoderSettings,
+    role: Role,
 ) -> Result<Vec<Wall>, HostError> {
     let welcome = Command::Welcome {
         build_id: BUILD_ID.into(),
-        settings,
+        role,
     };
     sender.send(welcome, None).await?;
     match receiver.recv().await?.0 {

@@ -43,6 +43,7 @@ impl WorkerReceiver {
                 }
                 Report::Done { job, .. }
                 | Report::Probed { job, .. }
+                | Report::Inferred { job }
                 | Report::Failed { job, .. } => {
                     self.windows.close(job);
                 }

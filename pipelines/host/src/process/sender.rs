@@ -48,7 +48,9 @@ impl WorkerSender {
             Command::Input { job } => {
                 return self.send_input(job, payload.unwrap_or_default()).await;
             }
-            Command::Segment { job, .. } | Command::Probe { job, .. } => self.windows.open(job),
+            Command::Segment { job, .. }
+            | Command::Probe { job, .. }
+            | Command::Infer { job, .. } => self.windows.open(job),
             Command::Cancel { job } => self.windows.close(job),
             _ => {}
         }

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::reports::{Progress, Reports};
+use super::reports::{Chunks, Progress, Reports};
 use super::{Outcome, RunningJob, WorkHandler};
 use crate::frame::{FrameError, MAX_REPORT_PAYLOAD};
-use crate::job::{Blame, JobError, JobId, ProbeJob, SegmentJob};
+use crate::job::{Blame, InferJob, JobError, JobId, ProbeJob, SegmentJob};
 use crate::message::Report;
 
 /// What is to be done.
@@ -19,6 +19,7 @@ use crate::message::Report;
 pub(super) enum Task {
     Segment(SegmentJob),
     Probe(ProbeJob),
+    Infer(InferJob),
 }
 
 /// What the control loop hands on.
@@ -78,6 +79,10 @@ fn work(
     let mut running: Box<dyn RunningJob> = match task {
         Task::Segment(spec) => handler.segment(spec, progress)?,
         Task::Probe(spec) => handler.probe(spec, progress)?,
+        Task::Infer(spec) => {
+            let chunks = Chunks::new(reports.clone(), job, Arc::clone(&inbox.cancelled));
+            handler.infer(spec, chunks)?
+        }
     };
     loop {
         match inbox.next() {
@@ -121,6 +126,11 @@ fn publish(reports: &Reports, job: JobId, outcome: Outcome) -> Result<(), FrameE
         Outcome::Probed(report, thumbnails) => {
             reports.send(&Report::Probed { job, report }, &thumbnails)
         }
+        Outcome::Inferred(answer) if answer.len() > MAX_REPORT_PAYLOAD => {
+            let error = failure("the answer is too long for the link".into());
+            reports.send(&Report::Failed { job, error }, &[])
+        }
+        Outcome::Inferred(answer) => reports.send(&Report::Inferred { job }, &answer),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::frame::{FrameError, write_frame};
+use crate::frame::{FrameError, MAX_REPORT_PAYLOAD, write_frame};
 use crate::job::JobId;
 use crate::message::Report;
 
@@ -63,5 +64,45 @@ impl Progress {
         };
         // A lost link ends the process through the control loop.
         let _ = self.reports.send(&report, &[]);
+    }
+}
+
+/// Takes the parts of a streamed answer to the daemon.
+#[derive(Debug, Clone)]
+pub struct Chunks {
+    reports: Reports,
+    job: JobId,
+    cancelled: Arc<AtomicBool>,
+}
+
+/// Nobody waits for the answer any more: stop computing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nobody waits for the answer any more")]
+pub struct Unwanted;
+
+impl Chunks {
+    pub(super) fn new(reports: Reports, job: JobId, cancelled: Arc<AtomicBool>) -> Self {
+        Self {
+            reports,
+            job,
+            cancelled,
+        }
+    }
+
+    /// Sends the next part, JSON. Waits only for the daemon to read.
+    pub fn send(&self, part: &[u8]) -> Result<(), Unwanted> {
+        self.check()?;
+        let report = Report::Chunk { job: self.job };
+        debug_assert!(part.len() <= MAX_REPORT_PAYLOAD);
+        // A lost link ends the process through the control loop.
+        self.reports.send(&report, part).map_err(|_| Unwanted)
+    }
+
+    /// Whether somebody still waits; to be asked between two steps of a long computation.
+    pub fn check(&self) -> Result<(), Unwanted> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Unwanted);
+        }
+        Ok(())
     }
 }

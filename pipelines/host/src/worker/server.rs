@@ -16,7 +16,7 @@ use super::reports::Reports;
 use super::{ServeError, WorkHandler, memory};
 use crate::BUILD_ID;
 use crate::frame::{BlockingReader, FrameError};
-use crate::job::{EncoderSettings, JobId};
+use crate::job::{JobId, Role};
 use crate::message::{Command, Report, Wall};
 
 /// The daemon's socket, which a worker finds as its standard input.
@@ -48,9 +48,9 @@ impl Link {
     }
 
     /// Waits for the daemon's first message. A daemon of another build is told our build id before the error.
-    pub fn welcome(mut self) -> Result<(Greeted, EncoderSettings), ServeError> {
-        let (daemon, settings) = match self.commands.next_frame()? {
-            Some((Command::Welcome { build_id, settings }, _)) => (build_id, settings),
+    pub fn welcome(mut self) -> Result<(Greeted, Role), ServeError> {
+        let (daemon, role) = match self.commands.next_frame()? {
+            Some((Command::Welcome { build_id, role }, _)) => (build_id, role),
             Some(_) => return Err(ServeError::Order("the first command is no welcome")),
             None => return Err(ServeError::Order("closed before the welcome")),
         };
@@ -61,7 +61,7 @@ impl Link {
                 worker: BUILD_ID.into(),
             });
         }
-        Ok((Greeted(self), settings))
+        Ok((Greeted(self), role))
     }
 }
 
@@ -92,6 +92,7 @@ impl Server {
                 Command::Welcome { .. } => return Err(ServeError::Order("a second welcome")),
                 Command::Segment { job, spec } => jobs.start(job, Task::Segment(spec))?,
                 Command::Probe { job, spec } => jobs.start(job, Task::Probe(spec))?,
+                Command::Infer { job, spec } => jobs.start(job, Task::Infer(spec))?,
                 Command::Input { job } => jobs.feed(job, Feed::Input(payload)),
                 Command::InputEnd { job } => jobs.feed(job, Feed::End(Instant::now())),
                 Command::Cancel { job } => jobs.cancel(job),

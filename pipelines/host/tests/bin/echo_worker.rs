@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some("early-end") => std::process::exit(7),
         _ => {
             eprintln!("INFO echo worker started");
-            let (greeted, _settings) = Link::from_stdin()?.welcome()?;
+            let (greeted, _role) = Link::from_stdin()?.welcome()?;
             Ok(greeted.hello(walls)?.serve(Echo)?)
         }
     }

@@ -8,6 +8,7 @@ use actix::Actor;
 use actors::arbiters::Arbiters;
 use actors::body::BodyBudget;
 use actors::capability_broadcaster::{Broadcast, Identity, Snapshot};
+use actors::model_catalog::Models;
 use actors::segment_store::{SegmentStore, StoreLimits};
 use actors::session_manager::{SessionManager, Sessions};
 use actors::slots::Slots;
@@ -65,6 +66,7 @@ pub fn context(
         service_uri: SERVICE.into(),
         nodes: vec![],
         capabilities: Capabilities::tested([Capability::H264], "0.9.1"),
+        hardware: vec![],
     };
     let broadcast: Broadcast = Arc::new(ArcSwap::from_pointee(Snapshot::new(identity)));
     let context = PublicContext {
@@ -73,6 +75,7 @@ pub fn context(
         webhook: None,
         tokens: TokenKey::new([7; 32]),
         broadcast,
+        models: Models::new(AddrCell::default(), Arc::clone(&metrics)),
         split: None,
         sessions: Sessions::new(Arc::clone(&cell), slots, Arc::clone(&metrics)),
         store: SegmentStore::new(StoreLimits::default(), Arc::clone(&metrics)),

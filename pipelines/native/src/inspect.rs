@@ -1,0 +1,87 @@
+//! What lies under a path, what it needs and what it would cost, without loading it.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use candle_core::quantized::gguf_file::Content;
+use serde::Serialize;
+
+use crate::{NativeError, locate, upscale};
+
+/// A model on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// Pipeline that it serves.
+    pub pipeline: String,
+    /// What it is, e.g. `llama`.
+    pub architecture: String,
+    /// Bytes of the weights on disk.
+    pub weights: u64,
+    /// Memory that the loaded model takes, bytes, without requests. An estimate.
+    pub memory: u64,
+    /// Memory that each running request adds at most, bytes. An estimate.
+    pub per_request: u64,
+    /// This build can compute on NVIDIA cards.
+    pub cuda: bool,
+}
+
+/// What a process needs beside weights, bytes: code, tokenizer, plugins.
+const BASE: u64 = 96 << 20;
+
+/// Looks at `path` as the model of `pipeline`.
+///
+/// # Errors
+/// [`NativeError`] when it could not be loaded.
+pub fn inspect(pipeline: &str, path: &Path) -> Result<Found, NativeError> {
+    match pipeline {
+        "llm" => llm(&locate::gguf(path)?),
+        "upscale" => {
+            let (network, weights) = upscale::inspect(path)?;
+            Ok(Found {
+                pipeline: pipeline.to_owned(),
+                architecture: network,
+                weights,
+                memory: BASE + 2 * weights,
+                per_request: upscale::TILE_MEMORY,
+                cuda: cfg!(feature = "cuda"),
+            })
+        }
+        other => Err(NativeError::Pipeline(other.to_owned())),
+    }
+}
+
+fn llm(path: &Path) -> Result<Found, NativeError> {
+    let file = File::open(path).map_err(|error| NativeError::file(path, error))?;
+    let weights = file
+        .metadata()
+        .map_err(|error| NativeError::file(path, error))?
+        .len();
+    let content = Content::read(&mut BufReader::new(file))
+        .map_err(|error| NativeError::weights(path, error))?;
+    let number = |key: &str| {
+        let value = content.metadata.get(&format!("llama.{key}"));
+        value.and_then(|value| value.to_u32().ok()).map(u64::from)
+    };
+    let text = content.metadata.get("general.architecture");
+    let architecture = text.and_then(|value| value.to_string().ok().cloned());
+    let elements = |name: &str| {
+        let tensor = content.tensor_infos.get(name);
+        tensor.map_or(0, |tensor| tensor.shape.elem_count() as u64)
+    };
+    let heads = number("attention.head_count").unwrap_or(1).max(1);
+    let kv_heads = number("attention.head_count_kv").unwrap_or(heads);
+    let width = number("embedding_length").unwrap_or(0);
+    let context = number("context_length").unwrap_or(4096).min(4096);
+    // keys and values, 4 bytes each, and once more while they are extended
+    let cache = 4 * 4 * number("block_count").unwrap_or(0) * context * width * kv_heads / heads;
+    Ok(Found {
+        pipeline: "llm".into(),
+        architecture: architecture.unwrap_or_default(),
+        weights,
+        // embeddings are kept as floats beside the weights
+        memory: BASE + weights + 4 * elements("token_embd.weight"),
+        per_request: cache,
+        cuda: cfg!(feature = "cuda"),
+    })
+}

@@ -1,0 +1,8 @@
+//! AI requests against the built node: a real language model and a real upscaler, natively, behind a URL, and what strangers
+//! send instead of requests.
+
+mod bad_input;
+mod client;
+mod runner;
+mod survival;
+mod truth;

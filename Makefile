@@ -4,7 +4,7 @@ CARGO ?= cargo
 NODE  := target/debug/orchestrion
 DEVNET := target/debug/examples/devnet
 
-.PHONY: check test faults demo demo-paid run bench build setup-run setup-test setup-check setup-clips
+.PHONY: check test faults demo demo-paid demo-ai run bench build setup-run setup-test setup-check setup-clips setup-models
 
 build: setup-run ## both binaries, as tests and demo use them
 	@echo "== build: the daemon and its worker"
@@ -36,6 +36,9 @@ demo-paid: build setup-test setup-clips ## two gateways pay, winners become ethe
 	$(CARGO) build --locked -p orchestrion-test-chain --example devnet
 	@packaging/demo-paid.sh $(NODE) $(DEVNET)
 
+demo-ai: build setup-models ## a language model answers, a picture becomes larger; both on this machine
+	@packaging/demo-ai.sh $(NODE)
+
 run: build ## the daemon on its defaults
 	$(NODE) run
 
@@ -58,3 +61,6 @@ setup-check:
 
 setup-clips:
 	@./setup.sh clips
+
+setup-models:
+	@./setup.sh models

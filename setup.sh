@@ -24,7 +24,7 @@ for group in "${groups[@]}"; do
             command -v npm >/dev/null || packages+=(nodejs npm)
             ;;
         test)
-            packages+=(ffmpeg unzip python3 python3-pip python3-grpcio python3-protobuf python3-grpc-tools prometheus)
+            packages+=(docker.io ffmpeg unzip python3 python3-pip python3-grpcio python3-protobuf python3-grpc-tools prometheus)
             # whoever has them from elsewhere keeps them
             command -v node >/dev/null && command -v npm >/dev/null || packages+=(nodejs npm)
             ;;

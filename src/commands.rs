@@ -1,6 +1,7 @@
 //! What a person types: one file per command. Without a command, options alone mean `run`, as the reference has it.
 
 mod account;
+mod ask;
 mod bench;
 mod check;
 mod drain;
@@ -35,6 +36,7 @@ commands:
   tickets   list winning tickets, show one, try or stop it, export proofs
   account   make a key, list the keys of a store
   drain     let the running node take no new streams; `undrain` ends that
+  ask       send an AI request to a node and show the answer
   models    list the AI models on this machine, check one, say what it needs
   runner    serve a native AI model over the runner's HTTP interface
   bench     measure how many streams this machine transcodes in real time
@@ -53,6 +55,7 @@ pub fn dispatch(arguments: Vec<OsString>) -> ExitCode {
         "account" => account::main(rest),
         "drain" => drain::main(rest, true),
         "undrain" => drain::main(rest, false),
+        "ask" => ask::main(rest),
         "models" => models::main(rest),
         "runner" => runner::main(rest),
         "bench" => bench::main(rest),

@@ -27,7 +27,11 @@ exit codes: 0 good, 1 a model cannot be used, 2 wrong use
 ";
 
 /// Pipelines that run natively, and the files that they want.
-const NATIVE: [(Pipeline, &str); 2] = [
+const NATIVE: [(Pipeline, &str); 3] = [
+    (
+        Pipeline::AudioToText,
+        "Whisper as Hugging Face lays it out: DIR/MODEL/ with config.json, tokenizer.json and model.safetensors",
+    ),
     (
         Pipeline::Llm,
         "a GGUF file of the Llama family (DIR/MODEL.gguf, or one *.gguf in DIR/MODEL/); its tokenizer is read from the file, or from tokenizer.json beside it",

@@ -16,7 +16,7 @@ pub(super) mod source;
 mod split;
 mod stream;
 mod timeline;
-mod transport;
+pub(super) mod transport;
 mod verify;
 pub(super) mod workers;
 

@@ -28,7 +28,7 @@ use crate::doors::{SHORTEST, Token};
 const HELP: &str = "\
 usage: orchestrion runner -pipeline NAME -model ID -modelsDir DIR [OPTIONS]
 
-  -pipeline NAME    llm or upscale; else from $PIPELINE
+  -pipeline NAME    audio-to-text, llm or upscale; else from $PIPELINE
   -model ID         the model, also the name of its files; else from $MODEL_ID
   -modelsDir DIR    where its files are; else from $MODEL_DIR, else /models
   -listen ADDR      where to listen (127.0.0.1:8000); else from $HOST and $PORT

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod client;
+mod containers;
 mod runner;
 mod survival;
 mod truth;

@@ -61,6 +61,11 @@ impl Home {
         }
     }
 
+    /// The service address of a node that lives here.
+    pub fn service(&self) -> String {
+        format!("{}://127.0.0.1:{}", self.scheme, self.public)
+    }
+
     /// The data directory.
     pub fn directory(&self) -> &Path {
         self.directory.path()
@@ -433,7 +438,7 @@ impl Drop for Node {
 }
 
 /// Kills `node` and removes a directory when the other end of its standard input is closed.
-fn watchdog(node: u32, directory: Option<&Path>) -> Child {
+pub fn watchdog(node: u32, directory: Option<&Path>) -> Child {
     let mut child = Command::new("sh")
         .args([
             "-c",

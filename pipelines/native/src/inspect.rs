@@ -7,7 +7,7 @@ use std::path::Path;
 use candle_core::quantized::gguf_file::Content;
 use serde::Serialize;
 
-use crate::{NativeError, locate, upscale};
+use crate::{NativeError, locate, upscale, whisper};
 
 /// A model on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,6 +36,18 @@ const BASE: u64 = 96 << 20;
 pub fn inspect(pipeline: &str, path: &Path) -> Result<Found, NativeError> {
     match pipeline {
         "llm" => llm(&locate::gguf(path)?),
+        "audio-to-text" => {
+            let size = whisper::inspect(path)?;
+            Ok(Found {
+                pipeline: pipeline.to_owned(),
+                architecture: "whisper".into(),
+                weights: size.weights,
+                // the file is held while it is loaded
+                memory: BASE + size.memory + size.weights,
+                per_request: size.per_request,
+                cuda: cfg!(feature = "cuda"),
+            })
+        }
         "upscale" => {
             let (network, weights) = upscale::inspect(path)?;
             Ok(Found {

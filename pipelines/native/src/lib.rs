@@ -4,11 +4,13 @@
 //! One architecture is one file. Requests and answers are those of the runner's HTTP interface, media as data URLs, so that
 //! a native model, a container and an outside runner cannot be told apart by what they say.
 
+mod audio;
 mod inspect;
 mod llm;
 mod locate;
 mod picture;
 mod upscale;
+mod whisper;
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -63,7 +65,7 @@ pub trait Model: Send + Sync {
 pub enum NativeError {
     /// No architecture for this pipeline.
     #[error(
-        "no native model for pipeline {0}; natively run llm, upscale: leave out \"runner\": \"native\" in its entry of -aiModels"
+        "no native model for pipeline {0}; natively run audio-to-text, llm, upscale: leave out \"runner\": \"native\" in its entry of -aiModels"
     )]
     Pipeline(String),
     /// Weights of another architecture.
@@ -134,6 +136,7 @@ pub fn load(settings: &ModelSettings) -> Result<Box<dyn Model>, NativeError> {
             let file = locate::gguf(&settings.path)?;
             Ok(Box::new(llm::load(&file, &settings.model_id, device)?))
         }
+        "audio-to-text" => whisper::load(settings),
         "upscale" => Ok(Box::new(upscale::load(&settings.path, device)?)),
         other => Err(NativeError::Pipeline(other.to_owned())),
     }

@@ -39,10 +39,14 @@ const PORTS: u16 = 100;
 #[derive(Debug, thiserror::Error)]
 pub enum ContainerError {
     /// No engine.
-    #[error("no Docker engine can be reached: {0}; start dockerd, or give the model a url or \"runner\": \"native\"")]
+    #[error(
+        "no Docker engine can be reached: {0}; start dockerd, or give the model a url or \"runner\": \"native\""
+    )]
     NoEngine(DockerError),
     /// The image is not here and cannot be had.
-    #[error("image {image} cannot be pulled: {source}; load it by hand, or name another with -aiRunnerImageOverrides")]
+    #[error(
+        "image {image} cannot be pulled: {source}; load it by hand, or name another with -aiRunnerImageOverrides"
+    )]
     Pull {
         /// Which.
         image: String,
@@ -110,10 +114,15 @@ impl Engine {
         *known = None;
         let docker = Docker::connect_with_defaults().map_err(ContainerError::NoEngine)?;
         let docker = docker.with_timeout(Duration::from_secs(ANSWER));
-        let docker = docker.negotiate_version().await.map_err(ContainerError::NoEngine)?;
+        let docker = docker
+            .negotiate_version()
+            .await
+            .map_err(ContainerError::NoEngine)?;
         docker.ping().await.map_err(ContainerError::NoEngine)?;
         // What an earlier life of this node left behind, or what ran while the engine was away.
-        self.remove_orphans(&docker).await.map_err(ContainerError::NoEngine)?;
+        self.remove_orphans(&docker)
+            .await
+            .map_err(ContainerError::NoEngine)?;
         *known = Some(docker.clone());
         Ok(docker)
     }
@@ -122,9 +131,15 @@ impl Engine {
     async fn remove_orphans(&self, docker: &Docker) -> Result<(), DockerError> {
         let label = format!("{CREATOR}={CREATOR_NAME}");
         let filters = HashMap::from([("label".to_owned(), vec![label])]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&filters)
+            .build();
         for found in docker.list_containers(Some(options)).await? {
-            let owner = found.labels.as_ref().and_then(|labels| labels.get(CREATOR_ID));
+            let owner = found
+                .labels
+                .as_ref()
+                .and_then(|labels| labels.get(CREATOR_ID));
             let ours = owner.is_none_or(|owner| *owner == self.instance.id);
             if let (true, Some(id)) = (ours, found.id) {
                 tracing::info!(container = ?found.names, "a container of an earlier life is removed");
@@ -152,7 +167,10 @@ impl Engine {
         remove(&docker, &name).await;
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
         let body = self.body(spec, &lease);
-        let created = docker.create_container(Some(options), body).await.map_err(failed)?;
+        let created = docker
+            .create_container(Some(options), body)
+            .await
+            .map_err(failed)?;
         if let Err(source) = docker.start_container(&created.id, None).await {
             remove(&docker, &created.id).await;
             return Err(failed(source));
@@ -174,7 +192,11 @@ impl Engine {
             format!("PIPELINE={}", spec.pipeline),
             format!("MODEL_ID={}", spec.model),
         ];
-        environment.extend(spec.flags.iter().map(|(name, value)| format!("{name}={value}")));
+        environment.extend(
+            spec.flags
+                .iter()
+                .map(|(name, value)| format!("{name}={value}")),
+        );
         if self.instance.verbose {
             environment.push("VERBOSE_LOGGING=1".to_owned());
         }
@@ -237,7 +259,10 @@ async fn ensure_image(docker: &Docker, image: &str) -> Result<(), ContainerError
 
 /// Removes a container, running or not. One that is not there is removed already.
 async fn remove(docker: &Docker, name: &str) {
-    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+    let options = RemoveContainerOptionsBuilder::new()
+        .force(true)
+        .v(true)
+        .build();
     match docker.remove_container(name, Some(options)).await {
         Ok(())
         | Err(DockerError::DockerResponseServerError {
@@ -310,9 +335,14 @@ impl Started {
 
     /// Returns when it has ended, or when the engine is away; with what it said last.
     pub async fn ended(&self) -> String {
-        let mut waited = self.docker.wait_container(&self.id, None::<WaitContainerOptions>);
+        let mut waited = self
+            .docker
+            .wait_container(&self.id, None::<WaitContainerOptions>);
         let why = match waited.next().await {
-            Some(Ok(exit)) => format!("container {} ended with code {}", self.name, exit.status_code),
+            Some(Ok(exit)) => format!(
+                "container {} ended with code {}",
+                self.name, exit.status_code
+            ),
             Some(Err(DockerError::DockerContainerWaitError { code, .. })) => {
                 format!("container {} ended with code {code}", self.name)
             }
@@ -326,7 +356,11 @@ impl Started {
     }
 
     async fn last_words(&self) -> String {
-        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail("3").build();
+        let options = LogsOptionsBuilder::new()
+            .stdout(true)
+            .stderr(true)
+            .tail("3")
+            .build();
         let lines = self.docker.logs(&self.id, Some(options));
         let lines = lines.filter_map(|line| async { line.ok() });
         let lines: Vec<String> = lines.map(|line| line.to_string()).collect().await;
@@ -343,14 +377,21 @@ impl Started {
 
     /// Memory that it holds, bytes.
     pub async fn memory(&self) -> Option<u64> {
-        let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
+        let options = StatsOptionsBuilder::new()
+            .stream(false)
+            .one_shot(true)
+            .build();
         let mut stats = self.docker.stats(&self.id, Some(options));
         stats.next().await?.ok()?.memory_stats?.usage
     }
 
     /// Brings what it says into the log.
     fn log(&self) {
-        let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).build();
+        let options = LogsOptionsBuilder::new()
+            .follow(true)
+            .stdout(true)
+            .stderr(true)
+            .build();
         let (docker, id, name) = (self.docker.clone(), self.id.clone(), self.name.clone());
         tokio::spawn(async move {
             let mut lines = docker.logs(&id, Some(options));

@@ -50,7 +50,10 @@ mod tests {
         };
         assert_eq!(images.of(Pipeline::Llm), "llm:2");
         assert_eq!(images.of(Pipeline::Upscale), "mine:1");
-        assert_eq!(images.of(Pipeline::AudioToText), "livepeer/ai-runner:audio-to-text");
+        assert_eq!(
+            images.of(Pipeline::AudioToText),
+            "livepeer/ai-runner:audio-to-text"
+        );
         let none = Images::default();
         assert_eq!(none.of(Pipeline::Upscale), "livepeer/ai-runner:latest");
     }

@@ -43,6 +43,7 @@ use protocol::token::TokenKey;
 use rustls::ServerConfig;
 use telemetry::Metrics;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub(in crate::doors) use self::connections::Connections;
@@ -107,6 +108,8 @@ pub(super) struct Door {
     context: PublicContext,
     gate: Gate,
     fetcher: Fetcher,
+    /// Memory for AI requests under way, MiB.
+    requests: Arc<Semaphore>,
 }
 
 impl Door {
@@ -142,6 +145,7 @@ impl PublicDoor {
             context,
             gate,
             fetcher,
+            requests: Arc::new(Semaphore::new(ai::REQUESTS_MIB)),
         });
         let services = Services::new(&door);
         Ok(Self {

@@ -25,6 +25,7 @@ use protocol::refusal::Refusal;
 use protocol::segment::SegmentCredentials;
 use runners::{Answer, Request, RunError};
 use telemetry::metrics::label::{self, AiFailure};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 pub(super) use self::stored::find as stored;
@@ -41,6 +42,9 @@ const LINKS: &[u8] = b"Livepeer-AI-Worker-1.0";
 /// Text that makes a gateway try another node, and come back.
 const FULL: &str = "insufficient capacity";
 
+/// Memory that all AI requests under way may take for their bodies, MiB.
+pub(super) const REQUESTS_MIB: usize = 1024;
+
 /// Why a request got no answer.
 enum Failed {
     /// Before the body: by the rules of segments.
@@ -49,6 +53,8 @@ enum Failed {
     Unreadable(Unreadable),
     /// No place is free.
     Full,
+    /// Too many bodies are under way.
+    Memory,
     /// The runner.
     Run(RunError),
     /// The results could not be stored.
@@ -105,6 +111,8 @@ impl Job {
         body: &mut axum::body::BodyDataStream,
     ) -> Result<Response, Failed> {
         let caller = self.caller(headers).map_err(Failed::Refused)?;
+        // Held until the answer is out, or its first part.
+        let _memory = self.memory()?;
         let request = self.read(headers, body).await.map_err(Failed::Unreadable)?;
         let model = request
             .ask
@@ -176,6 +184,14 @@ impl Job {
         let snapshot = self.door.context.broadcast.load();
         let version = &snapshot.identity().capabilities.version;
         Capabilities::of(all.collect(), version.clone())
+    }
+
+    /// What the body may take, as if it were as long as it can be: a length that is announced need not be true.
+    fn memory(&self) -> Result<OwnedSemaphorePermit, Failed> {
+        let most = requests::most(self.pipeline).div_ceil(1 << 20);
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        let taken = Arc::clone(&self.door.requests).try_acquire_many_owned(most);
+        taken.map_err(|_| Failed::Memory)
     }
 
     async fn read(
@@ -300,7 +316,7 @@ impl Job {
         let text = match failed {
             Failed::Refused(refused) => refused.refusal.wire_text().to_string(),
             Failed::Unreadable(unreadable) => unreadable.text.clone(),
-            Failed::Full => FULL.to_owned(),
+            Failed::Full | Failed::Memory => FULL.to_owned(),
             Failed::Run(error) => error.to_string(),
             Failed::Store(detail) => detail.clone(),
         };
@@ -316,6 +332,10 @@ impl Job {
             }
             Failed::Full => {
                 refused(label::Refusal::Capped);
+                reply::text(StatusCode::SERVICE_UNAVAILABLE, &text)
+            }
+            Failed::Memory => {
+                refused(label::Refusal::Memory);
                 reply::text(StatusCode::SERVICE_UNAVAILABLE, &text)
             }
             Failed::Run(_) | Failed::Store(_) => {

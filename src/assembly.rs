@@ -43,11 +43,13 @@ use self::operator_port::OperatorPort;
 use self::public_port::PublicPort;
 use self::redeemer_port::RedeemerPort;
 use self::view::View;
+use crate::ai_worker::{self, AiWorker};
 use crate::dial::DialError;
 use crate::doors::operator::{self, OperatorState};
 use crate::doors::public::Split;
 use crate::doors::{SHORTEST, public};
-use crate::transcoder::{Registered, Setup, Transcoder};
+use crate::registration::Registered;
+use crate::transcoder::{Setup, Transcoder};
 
 /// What the node was built with, as `/status` and the version metric name it.
 pub const RUNTIME: &str = concat!("rust ", env!("CARGO_PKG_RUST_VERSION"));
@@ -156,6 +158,8 @@ pub struct Node {
     public: Option<PublicPort>,
     /// `None` for a node that works for no orchestrator.
     transcoder: Option<Transcoder>,
+    /// `None` for a node that serves no models to another one.
+    ai_worker: Option<AiWorker>,
     /// `None` for a node that redeems for nobody else.
     redeemer: Option<RedeemerPort>,
     operator: OperatorPort,
@@ -233,6 +237,7 @@ impl Node {
         })];
         let public_open = Arc::new(AtomicBool::new(false));
         let transcoder = transcoder(&settings, &actors, &store, &budget, &broadcast)?;
+        let ai_worker = ai_worker(&settings, &actors)?;
         let view = View {
             node_id: node_id(),
             started,
@@ -242,7 +247,7 @@ impl Node {
             arbiters: actors.arbiters.clone(),
             broadcast: Arc::clone(&broadcast),
             public_open: Arc::clone(&public_open),
-            registered: transcoder.as_ref().map(Transcoder::registered),
+            registered: registered(transcoder.as_ref(), ai_worker.as_ref()),
             splits: settings.remote.secret.is_some(),
             roles: settings.roles.clone(),
             chain: settings.chain.as_ref().zip(on_chain.as_ref()).map(
@@ -305,6 +310,7 @@ impl Node {
             levels,
             public,
             transcoder,
+            ai_worker,
             redeemer,
             operator,
             planner,
@@ -343,7 +349,7 @@ impl Node {
 
     /// Returns when the node cannot go on, with the reason.
     pub async fn broken(&mut self) -> String {
-        let registered = self.transcoder.as_ref().map(Transcoder::registered);
+        let registered = registered(self.transcoder.as_ref(), self.ai_worker.as_ref());
         tokio::select! {
             reason = self.actors.broken() => reason,
             reason = refused(registered) => reason,
@@ -352,6 +358,9 @@ impl Node {
 
     /// Takes no new streams and returns when the running ones have ended, or after `grace`.
     pub async fn drain(&self, grace: Duration) {
+        if let Some(worker) = &self.ai_worker {
+            worker.drain(grace).await;
+        }
         if let Some(transcoder) = &self.transcoder {
             // Sessions stay open for segments that will not come; what counts is that running jobs are posted.
             transcoder.drain(grace).await;
@@ -368,6 +377,9 @@ impl Node {
     pub async fn stop(self) {
         if let Some(transcoder) = self.transcoder {
             transcoder.close().await;
+        }
+        if let Some(worker) = self.ai_worker {
+            worker.close().await;
         }
         // Transcoders that are sent away in good order come back to the next node.
         self.actors.workers.roster().dismiss_all().await;
@@ -409,6 +421,33 @@ fn set_local(actors: &ActorSystem, settings: &Settings) {
     actors.workers.set_local_capacity(streams);
 }
 
+/// How a node that works for an orchestrator stands with it.
+fn registered(
+    transcoder: Option<&Transcoder>,
+    worker: Option<&AiWorker>,
+) -> Option<watch::Receiver<Registered>> {
+    let transcoder = transcoder.map(Transcoder::registered);
+    transcoder.or_else(|| worker.map(AiWorker::registered))
+}
+
+/// Registers the models with an orchestrator, where the node serves them to one.
+fn ai_worker(settings: &Settings, actors: &ActorSystem) -> Result<Option<AiWorker>, StartError> {
+    let remote = &settings.remote;
+    let (Some(orchestrator), Some(secret)) = (&remote.orchestrator, &remote.secret) else {
+        return Ok(None);
+    };
+    if !settings.roles.ai_worker {
+        return Ok(None);
+    }
+    let setup = ai_worker::Setup {
+        orchestrator: orchestrator.to_string(),
+        secret: secret.clone(),
+        models: actors.models.clone(),
+        version: PROTOCOL_VERSION,
+    };
+    Ok(Some(AiWorker::start(setup)?))
+}
+
 /// Registers with an orchestrator, where the node works for one.
 fn transcoder(
     settings: &Settings,
@@ -421,6 +460,9 @@ fn transcoder(
     let (Some(orchestrator), Some(secret)) = (&remote.orchestrator, &remote.secret) else {
         return Ok(None);
     };
+    if !settings.roles.transcoder {
+        return Ok(None);
+    }
     let setup = Setup {
         orchestrator: orchestrator.to_string(),
         secret: secret.clone(),
@@ -557,6 +599,8 @@ fn metrics_options(settings: &Settings) -> MetricsOptions {
         node_id: node_id(),
         node_type: if settings.roles.transcoder && !settings.roles.orchestrator {
             NodeType::Transcoder
+        } else if settings.roles.ai_worker && !settings.roles.orchestrator {
+            NodeType::AiWorker
         } else {
             NodeType::Orchestrator
         },

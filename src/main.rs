@@ -1,9 +1,11 @@
 //! Orchestrion: a Livepeer orchestrator node. `orchestrion help` lists the commands.
 
+mod ai_worker;
 mod assembly;
 mod commands;
 mod dial;
 mod doors;
+mod registration;
 mod transcoder;
 
 use std::process::ExitCode;

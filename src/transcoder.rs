@@ -12,27 +12,17 @@ use actors::body::BodyBudget;
 use actors::capability_broadcaster::Broadcast;
 use actors::segment_store::SegmentStore;
 use actors::session_manager::Sessions;
-use backon::{BackoffBuilder, ExponentialBuilder};
 use config::Secret;
-use protocol::{pb, texts};
+use protocol::pb;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::Status;
 
 use self::job::Jobs;
 use crate::dial::{DialError, Dialer};
 use crate::doors::rpc::transcoder_client::TranscoderClient;
-
-/// First pause before registering again.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// Longest pause.
-const LAST_PAUSE: Duration = Duration::from_secs(60);
-/// A registration that has lasted so long was a good one: the next pause is the first again. The reference's orchestrator
-/// says nothing before its first job, so this is also when it is believed to have let us in.
-const SETTLED: Duration = Duration::from_secs(5);
+use crate::registration::{self, End, Registered, SETTLED, end_of};
 
 /// What a transcoder works with.
 pub struct Setup {
@@ -56,27 +46,6 @@ pub struct Transcoder {
     jobs: TaskTracker,
     registered: watch::Receiver<Registered>,
     serving: JoinHandle<()>,
-}
-
-/// How it stands with the orchestrator.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Registered {
-    /// Not, or not yet.
-    No,
-    /// Jobs may come.
-    Yes,
-    /// It will not have us, and waiting changes nothing.
-    Refused(String),
-}
-
-/// How a registration ended.
-enum End {
-    /// We are to stop.
-    Stopped,
-    /// The orchestrator ended it, in good order or not.
-    Lost(String),
-    /// The orchestrator will never have us.
-    Refused(String),
 }
 
 impl Transcoder {
@@ -148,45 +117,11 @@ struct Link {
 
 impl Link {
     async fn serve(self) {
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(FIRST_PAUSE)
-            .with_max_delay(LAST_PAUSE)
-            .with_factor(1.5)
-            .with_jitter()
-            .without_max_times();
-        let mut pause = pauses.build();
-        loop {
-            let begun = Instant::now();
-            let end = self.register().await;
-            self.tell.send_replace(Registered::No);
-            let reason = match end {
-                End::Stopped => return,
-                End::Refused(reason) => {
-                    tracing::error!(
-                        orchestrator = self.orchestrator,
-                        reason,
-                        "the orchestrator does not take this transcoder"
-                    );
-                    self.tell.send_replace(Registered::Refused(reason));
-                    return;
-                }
-                End::Lost(reason) => reason,
-            };
-            if begun.elapsed() > SETTLED {
-                pause = pauses.build();
-            }
-            let wait = pause.next().unwrap_or(LAST_PAUSE);
-            tracing::warn!(
-                orchestrator = self.orchestrator,
-                reason,
-                pause_ms = wait.as_millis() as u64,
-                "not registered"
-            );
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(wait) => {}
-            }
-        }
+        let (stop, tell) = (self.stop.clone(), self.tell.clone());
+        registration::keep("transcoder", &self.orchestrator, &stop, &tell, || {
+            self.register()
+        })
+        .await;
     }
 
     /// One registration, to its end.
@@ -243,33 +178,5 @@ impl Link {
             "registered"
         );
         self.tell.send_replace(Registered::Yes);
-    }
-}
-
-fn end_of(status: &Status) -> End {
-    let text = status.message().to_owned();
-    if text == texts::INVALID_SECRET || text == texts::ZERO_CAPACITY {
-        End::Refused(text)
-    } else {
-        End::Lost(format!("{}: {text}", status.code()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_two_texts_end_it_for_good() {
-        let ends = |status: Status| matches!(end_of(&status), End::Refused(_));
-        assert!(ends(Status::unknown("invalid secret")));
-        assert!(ends(Status::unknown("zero capacity")));
-        for status in [
-            Status::unknown("rpc error: invalid secret"),
-            Status::cancelled(""),
-            Status::unavailable("gone"),
-        ] {
-            assert!(!ends(status), "a transcoder that gives up earns nothing");
-        }
     }
 }

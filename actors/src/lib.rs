@@ -26,6 +26,7 @@ pub mod price_webhook;
 pub mod published;
 pub mod quotes;
 pub mod redeemer;
+pub mod remote_ai;
 pub mod remote_tasks;
 pub mod remote_transcoder;
 pub mod reward_caller;

@@ -134,6 +134,13 @@ impl Models {
         offer
     }
 
+    /// Whether a warm model is being started for the first time or again.
+    pub fn is_loading(&self) -> bool {
+        let seats = self.seats.load();
+        let mut warm = seats.iter().filter(|seat| seat.plan.warm);
+        warm.any(|seat| matches!(seat.state(), State::Starting | State::Cold))
+    }
+
     /// Pipelines of the settings, ready or not.
     pub fn pipelines(&self) -> Vec<Pipeline> {
         let seats = self.seats.load();
@@ -171,6 +178,22 @@ impl Models {
         }
     }
 
+    /// Takes in the models of a worker on another machine; the numbers of their seats.
+    pub async fn join(&self, plans: Vec<Plan>) -> Vec<u64> {
+        let Some(catalog) = self.catalog.load_full() else {
+            return Vec::new();
+        };
+        catalog.send(Join(plans)).await.unwrap_or_default()
+    }
+
+    /// Lets them go again.
+    pub async fn leave(&self, seats: Vec<u64>) {
+        if let Some(catalog) = self.catalog.load_full() {
+            // one that died has lost nothing: its successor finds the seats, and their runners end by themselves
+            let _ = catalog.send(Leave(seats)).await;
+        }
+    }
+
     /// Ends every runner, and returns when none is left or `grace` is over.
     pub async fn end_all(&self, grace: std::time::Duration) {
         let seats = self.seats.load_full();
@@ -183,6 +206,10 @@ impl Models {
         if tokio::time::timeout(grace, gone).await.is_err() {
             tracing::warn!("some runners did not end in time");
         }
+    }
+
+    fn all(&self) -> Vec<Arc<Seat>> {
+        self.seats.load().iter().cloned().collect()
     }
 
     fn find(&self, id: u64) -> Option<Arc<Seat>> {
@@ -285,6 +312,14 @@ fn view(seat: &Seat) -> RunnerView {
 #[rtype(result = "()")]
 struct Configure(Vec<Plan>);
 
+#[derive(Message)]
+#[rtype(result = "Vec<u64>")]
+struct Join(Vec<Plan>);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Leave(Vec<u64>);
+
 /// See the module.
 pub struct ModelCatalog {
     models: Models,
@@ -305,6 +340,16 @@ impl ModelCatalog {
             next: next.unwrap_or(1),
             _notice: notice,
         }
+    }
+
+    /// A new seat, whose runner has been started.
+    fn seat(&mut self, plan: Plan, ctx: &Context<Self>) -> Arc<Seat> {
+        let id = self.next;
+        self.next += 1;
+        let changed = Arc::clone(&self.models.changed);
+        let seat = Arc::new(Seat::new(id, plan, &self.models.metrics, changed));
+        self.start(Arc::clone(&seat), ctx);
+        seat
     }
 
     fn start(&mut self, seat: Arc<Seat>, ctx: &Context<Self>) {
@@ -332,8 +377,9 @@ impl Handler<Configure> for ModelCatalog {
     type Result = ();
 
     fn handle(&mut self, message: Configure, ctx: &mut Self::Context) {
-        let mut old: Vec<_> = self.models.seats.load().iter().cloned().collect();
-        let mut seats = Vec::new();
+        let all = self.models.all();
+        let (mut seats, mut old): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|seat| seat.plan.guest);
         for plan in message.0 {
             let same = old
                 .iter()
@@ -342,15 +388,43 @@ impl Handler<Configure> for ModelCatalog {
                 seats.push(old.swap_remove(at));
                 continue;
             }
-            let id = self.next;
-            self.next += 1;
-            let changed = Arc::clone(&self.models.changed);
-            let seat = Arc::new(Seat::new(id, plan, &self.models.metrics, changed));
-            seats.push(Arc::clone(&seat));
-            self.start(seat, ctx);
+            seats.push(self.seat(plan, ctx));
         }
         self.models.seats.store(Arc::new(seats));
         for seat in old {
+            seat.retire();
+        }
+        self.models.changed.send_modify(|version| *version += 1);
+    }
+}
+
+impl Handler<Join> for ModelCatalog {
+    type Result = Vec<u64>;
+
+    fn handle(&mut self, message: Join, ctx: &mut Self::Context) -> Self::Result {
+        let joined: Vec<_> = message
+            .0
+            .into_iter()
+            .map(|plan| self.seat(plan, ctx))
+            .collect();
+        let ids = joined.iter().map(|seat| seat.id).collect();
+        let all = self.models.all().into_iter().chain(joined);
+        self.models.seats.store(Arc::new(all.collect()));
+        self.models.changed.send_modify(|version| *version += 1);
+        ids
+    }
+}
+
+impl Handler<Leave> for ModelCatalog {
+    type Result = ();
+
+    fn handle(&mut self, message: Leave, _: &mut Self::Context) {
+        let all = self.models.all();
+        let (gone, stay): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|seat| message.0.contains(&seat.id));
+        self.models.seats.store(Arc::new(stay));
+        for seat in gone {
             seat.retire();
         }
         self.models.changed.send_modify(|version| *version += 1);

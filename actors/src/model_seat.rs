@@ -31,6 +31,8 @@ pub struct Plan {
     pub launch: Arc<dyn Launch>,
     /// Tells plans apart when the settings change: equal ones leave a running runner alone.
     pub identity: String,
+    /// Of a worker on another machine: it comes and goes with that, whatever the settings say.
+    pub guest: bool,
 }
 
 /// What a runner is doing.

@@ -169,7 +169,7 @@ fn roles_that_are_not_built_are_refused_and_a_shared_file_is_not() {
     assert!(mistakes(&["-orchestrator"])[0].contains("-orchSecret"));
     assert!(mistakes(&["-transcoder"])[0].contains("-orchSecret"));
     assert!(mistakes(&["-gateway"])[0].contains("no gateway"));
-    assert!(mistakes(&["-aiWorker"])[0].contains("-orchestrator"));
+    assert!(mistakes(&["-aiWorker"])[0].contains("-orchSecret"));
     assert!(mistakes(&["-orchestrator", "-aiWorker"])[0].contains("-aiModels"));
     assert!(mistakes(&["-orchestrator=false"])[0].contains("without a role"));
     let combined = [

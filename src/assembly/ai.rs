@@ -118,6 +118,7 @@ impl Planner {
             kind,
             launch,
             identity: format!("{model:?} {}", threads(settings)),
+            guest: false,
         })
     }
 

@@ -8,6 +8,7 @@ use actors::body::BodyBudget;
 use actors::capability_broadcaster::Broadcast;
 use actors::model_catalog::Models;
 use actors::price_webhook::PriceWebhook;
+use actors::remote_ai::AiWorkers;
 use actors::segment_store::SegmentStore;
 use actors::session_manager::Sessions;
 use arc_swap::ArcSwap;
@@ -66,6 +67,10 @@ impl PublicPort {
         let limits = Arc::new(ArcSwap::from_pointee(limits(settings)));
         let fetch = Arc::new(ArcSwap::from_pointee(fetch_policy(settings)));
         let (paid, tokens) = parts.paid.unzip();
+        let ai_workers = parts.split.is_some().then(|| {
+            let (models, store) = (parts.models.clone(), parts.store.clone());
+            AiWorkers::new(models, store, Arc::clone(&parts.broadcast))
+        });
         let context = PublicContext {
             network: match &paid {
                 Some(_) => Network::OnChain,
@@ -76,6 +81,7 @@ impl PublicPort {
             tokens: tokens.unwrap_or_else(|| TokenKey::new(rand::random())),
             broadcast: parts.broadcast,
             sessions: parts.sessions,
+            ai_workers,
             models: parts.models,
             split: parts.split,
             store: parts.store,

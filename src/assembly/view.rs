@@ -20,7 +20,7 @@ use crate::doors::operator::view::{
     ChainView, NodeStatus, NodeView, Reason, RemoteTranscoder, SessionLimit, SessionView,
     WorkerView,
 };
-use crate::transcoder::Registered;
+use crate::registration::Registered;
 
 /// An arbiter silent for so long is stuck.
 const SILENCE: Duration = Duration::from_secs(10);

@@ -5,6 +5,7 @@
 
 mod admission;
 mod ai;
+mod ai_workers;
 mod certificate;
 mod connection;
 mod connections;
@@ -34,6 +35,7 @@ use actors::body::BodyBudget;
 use actors::capability_broadcaster::Broadcast;
 use actors::model_catalog::Models;
 use actors::price_webhook::PriceWebhook;
+use actors::remote_ai::AiWorkers;
 use actors::segment_store::SegmentStore;
 use actors::session_manager::Sessions;
 use arc_swap::ArcSwap;
@@ -76,6 +78,8 @@ pub struct PublicContext {
     pub sessions: Sessions,
     /// Models and their runners; none where no AI is served.
     pub models: Models,
+    /// AI workers on other machines; `None` where there is no secret to know them by.
+    pub ai_workers: Option<AiWorkers>,
     /// Takes remote transcoders; `None` where there is no secret to know them by.
     pub split: Option<Split>,
     /// Finished renditions.

@@ -4,6 +4,7 @@
 mod bad_input;
 mod client;
 mod containers;
+mod remote;
 mod runner;
 mod survival;
 mod truth;

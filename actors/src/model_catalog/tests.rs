@@ -92,6 +92,7 @@ fn plan(model: &str, warm: bool, capacity: usize, launch: &Arc<Fake>) -> Plan {
         kind: RunnerKind::Native,
         launch: Arc::clone(launch) as Arc<dyn Launch>,
         identity: format!("{model} {warm} {capacity}"),
+        guest: false,
     }
 }
 

@@ -17,7 +17,12 @@ pub struct Remote {
 
 pub(super) fn read(reader: &mut Reader<'_>, roles: &Roles) -> Remote {
     let secret = reader.secret_or_file("orchSecret");
-    let standalone = roles.transcoder && !roles.orchestrator;
+    let standalone = (roles.transcoder || roles.ai_worker) && !roles.orchestrator;
+    let role = if roles.transcoder {
+        "transcoder"
+    } else {
+        "aiWorker"
+    };
     if secret.is_none() && roles.orchestrator && !roles.transcoder && !roles.ai_worker {
         reader.wrong(
             "orchestrator",
@@ -32,22 +37,22 @@ pub(super) fn read(reader: &mut Reader<'_>, roles: &Roles) -> Remote {
     }
     if secret.is_none() {
         reader.wrong(
-            "transcoder",
+            role,
             "without -orchestrator registers with one, which needs -orchSecret; give it, or add -orchestrator",
         );
     }
     Remote {
         secret,
-        orchestrator: orchestrator(reader),
+        orchestrator: orchestrator(reader, role),
     }
 }
 
-fn orchestrator(reader: &mut Reader<'_>) -> Option<ServiceAddr> {
+fn orchestrator(reader: &mut Reader<'_>, role: &str) -> Option<ServiceAddr> {
     let text = reader.text("orchAddr").to_owned();
     let mut addresses = list_items(&text);
     let Some(first) = addresses.next() else {
         reader.wrong(
-            "transcoder",
+            role,
             "without -orchestrator registers with one; name it with -orchAddr host:port, or add -orchestrator",
         );
         return None;

@@ -44,6 +44,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Roles {
         ),
         // What a split node needs besides is read with its secret.
         (true, _) | (_, true) => {}
+        (false, false) if roles.ai_worker => {}
         (false, false) => {
             let chain_only =
                 roles.redeemer || roles.reward == Some(true) || roles.initialize_round;
@@ -66,11 +67,6 @@ fn without_role(reader: &mut Reader<'_>, on_chain: bool) {
             refused = true;
         }
     };
-    refuse(
-        reader,
-        "aiWorker",
-        "without -orchestrator works for another node, which is not in this build; add -orchestrator",
-    );
     for name in ["redeemer", "reward", "initializeRound"] {
         let remedy = "needs a chain; name it with -network, as arbitrum-one-mainnet";
         refuse(reader, name, remedy);

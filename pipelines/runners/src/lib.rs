@@ -4,6 +4,7 @@
 //! Knows neither gateways nor wei. Whoever owns a runner decides when it is started, asked and given up.
 
 pub mod containers;
+pub mod events;
 pub mod http;
 pub mod installed;
 pub mod launch;

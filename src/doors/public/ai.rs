@@ -128,7 +128,7 @@ impl Job {
             .await
             .map_err(Failed::Refused)?;
         self.door.gate.vouch(peer.address);
-        let ran = place.run(request).await;
+        let (place, ran) = self.run(place, request, &model).await;
         let answer = ran.inspect_err(|error| place.seat().metrics().failed(cause(error)));
         match answer.map_err(Failed::Run)? {
             Answer::Whole(value) => {
@@ -144,6 +144,26 @@ impl Job {
             }
             Answer::Parts(parts) => self.stream(parts, charge, place, units).await,
         }
+    }
+
+    /// Runs the request; once more on another runner, where the first is lost before it has answered anything.
+    async fn run(
+        &self,
+        place: Reservation,
+        request: Request,
+        model: &str,
+    ) -> (Reservation, Result<Answer, RunError>) {
+        let first = place.run(request.clone()).await;
+        let Err(error @ RunError::Broken { .. }) = &first else {
+            return (place, first);
+        };
+        let Ok(other) = self.door.context.models.reserve(self.pipeline, model) else {
+            return (place, first);
+        };
+        tracing::warn!(%error, model, "a runner was lost; its request goes to another");
+        place.seat().metrics().failed(cause(error));
+        let second = other.run(request).await;
+        (other, second)
     }
 
     /// The headers' part: whoever is no gateway of ours is not listened to.

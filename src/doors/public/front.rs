@@ -24,12 +24,14 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::ServiceExt;
 
+use super::ai_workers::AiRegistrar;
 use super::connection::{Activity, Running};
 use super::discovery::Discovery;
 use super::peer::Peer;
 use super::reply::Excused;
 use super::transcoders::Registrar;
-use super::{Door, ai, payment, reply, results, segment, stream};
+use super::{Door, ai, ai_workers, payment, reply, results, segment, stream};
+use crate::doors::rpc::ai_worker_server::AiWorkerServer;
 use crate::doors::rpc::orchestrator_server::OrchestratorServer;
 use crate::doors::rpc::transcoder_server::TranscoderServer;
 
@@ -58,18 +60,24 @@ impl Services {
             .max_decoding_message_size(door.limits().rpc_bytes);
         let transcoders = TranscoderServer::new(Registrar(Arc::clone(door)))
             .max_decoding_message_size(door.limits().rpc_bytes);
+        let workers = AiWorkerServer::new(AiRegistrar(Arc::clone(door)))
+            .max_decoding_message_size(door.limits().rpc_bytes);
         let http = Router::new()
             .route("/segment", any(segment::post))
             .route("/payment", any(payment::payment))
             .route("/refresh-payment", any(payment::refresh))
             .route(RESULTS_PATH, any(results::post))
+            .route(ai_workers::PATH, any(ai_workers::post))
             .route("/stream/{*path}", any(stream::get))
             .route("/healthz", any(reply::empty))
             .merge(batch_routes())
             .fallback(reply::not_found)
             .with_state(Arc::clone(door));
         Self {
-            rpc: Routes::new(discovery).add_service(transcoders).prepare(),
+            rpc: Routes::new(discovery)
+                .add_service(transcoders)
+                .add_service(workers)
+                .prepare(),
             http,
         }
     }
@@ -204,13 +212,15 @@ fn is_rpc<B>(request: &Request<B>) -> bool {
 
 /// The name under which a request is counted: one of ours, never what a stranger wrote.
 fn route(path: &str, is_rpc: bool) -> &'static str {
-    const RPC: [&str; 4] = [
+    const RPC: [&str; 5] = [
+        "/net.AIWorker/RegisterAIWorker",
         "/net.Orchestrator/GetOrchestrator",
         "/net.Orchestrator/EndTranscodingSession",
         "/net.Orchestrator/Ping",
         "/net.Transcoder/RegisterTranscoder",
     ];
-    const HTTP: [&str; 5] = [
+    const HTTP: [&str; 6] = [
+        ai_workers::PATH,
         "/segment",
         "/payment",
         "/refresh-payment",

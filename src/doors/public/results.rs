@@ -113,7 +113,11 @@ async fn take(door: &Door, split: &Split, task: Task, body: BodyDataStream) -> R
 }
 
 /// A body of at most `most` bytes, under the node's budget for bodies while it comes; the text of what is wrong with it.
-async fn whole(door: &Door, mut body: BodyDataStream, most: usize) -> Result<Bytes, String> {
+pub(super) async fn whole(
+    door: &Door,
+    mut body: BodyDataStream,
+    most: usize,
+) -> Result<Bytes, String> {
     let limits = door.limits();
     let (mut writer, held) = door.context.budget.body();
     let end = Instant::now() + limits.body;

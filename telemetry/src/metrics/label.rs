@@ -323,6 +323,8 @@ label_values! {
         External = "external",
         /// A process of the node's own.
         Native = "native",
+        /// A worker on another machine.
+        Remote = "remote",
     }
 }
 

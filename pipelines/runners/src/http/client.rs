@@ -11,7 +11,8 @@ use reqwest::{Client, Response, StatusCode, Url};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::answer::{self, Lines};
+use super::answer;
+use crate::events::{Lines, is_last};
 use crate::{Answer, Facts, Health, PARTS_AHEAD, Request, RunError, Runner};
 
 /// How long a runner may take to say how it is.
@@ -199,7 +200,7 @@ impl HttpRunner {
             };
             lines.push(&chunk);
             loop {
-                let part = match lines.next() {
+                let part = match lines.part() {
                     Ok(Some(part)) => part,
                     Ok(None) => break,
                     Err(detail) => {
@@ -207,7 +208,7 @@ impl HttpRunner {
                         return;
                     }
                 };
-                let last = answer::is_last(&part);
+                let last = is_last(&part);
                 if tell.send(Ok(part)).await.is_err() || last {
                     return;
                 }

@@ -76,6 +76,7 @@ pub fn context(
         tokens: TokenKey::new([7; 32]),
         broadcast,
         models: Models::new(AddrCell::default(), Arc::clone(&metrics)),
+        ai_workers: None,
         split: None,
         sessions: Sessions::new(Arc::clone(&cell), slots, Arc::clone(&metrics)),
         store: SegmentStore::new(StoreLimits::default(), Arc::clone(&metrics)),

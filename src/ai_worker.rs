@@ -13,15 +13,11 @@ use actors::model_catalog::Models;
 use config::Secret;
 use protocol::capabilities::Capabilities;
 use protocol::pb;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use self::job::Jobs;
 use crate::dial::{DialError, Dialer};
 use crate::doors::rpc::ai_worker_client::AiWorkerClient;
-use crate::registration::{self, End, Registered, SETTLED, end_of};
+use crate::registration::{self, End, Link, Reins};
 
 /// How long a change of what is offered must last before the orchestrator hears of it: a process that is started again is none.
 const STEADY: Duration = Duration::from_secs(5);
@@ -38,81 +34,39 @@ pub struct Setup {
     pub version: &'static str,
 }
 
-/// The running link to an orchestrator.
-pub struct AiWorker {
-    stop: CancellationToken,
-    jobs: TaskTracker,
-    registered: watch::Receiver<Registered>,
-    serving: JoinHandle<()>,
-}
-
-impl AiWorker {
-    /// Registers, and keeps doing so until it is drained.
-    ///
-    /// # Errors
-    /// [`DialError`] when no clients can be made for the orchestrator's address.
-    pub fn start(setup: Setup) -> Result<Self, DialError> {
-        let stop = CancellationToken::new();
-        let jobs = TaskTracker::new();
-        let (tell, registered) = watch::channel(Registered::No);
-        let link = Link {
-            dialer: Dialer::new()?,
-            jobs: Arc::new(Jobs::new(&setup)?),
-            running: jobs.clone(),
-            stop: stop.clone(),
-            tell,
+/// Registers, and keeps doing so until the link is drained.
+///
+/// # Errors
+/// [`DialError`] when no clients can be made for the orchestrator's address.
+pub fn start(setup: Setup) -> Result<Link, DialError> {
+    let dialer = Dialer::new()?;
+    let jobs = Arc::new(Jobs::new(&setup)?);
+    Ok(Link::start(|reins| {
+        let registrar = Registrar {
             setup,
-        };
-        Ok(Self {
-            stop,
+            dialer,
             jobs,
-            registered,
-            serving: tokio::spawn(Box::pin(link.serve())),
-        })
-    }
-
-    /// Whether the orchestrator has us, now and in future.
-    pub fn registered(&self) -> watch::Receiver<Registered> {
-        self.registered.clone()
-    }
-
-    /// Leaves the orchestrator and returns when the running jobs have been posted, or after `grace`.
-    pub async fn drain(&self, grace: Duration) {
-        self.stop.cancel();
-        self.jobs.close();
-        tracing::info!(jobs = self.jobs.len(), "left the orchestrator");
-        if tokio::time::timeout(grace, self.jobs.wait()).await.is_err() {
-            tracing::warn!(jobs = self.jobs.len(), "jobs are given up");
-        }
-    }
-
-    /// Ends the link at once.
-    pub async fn close(self) {
-        self.stop.cancel();
-        if let Err(error) = self.serving.await {
-            tracing::error!(%error, "the link to the orchestrator ended with an error");
-        }
-    }
+            reins,
+        };
+        registrar.serve()
+    }))
 }
 
 /// Registers again and again.
-struct Link {
+struct Registrar {
     setup: Setup,
     dialer: Dialer,
     jobs: Arc<Jobs>,
-    running: TaskTracker,
-    stop: CancellationToken,
-    tell: watch::Sender<Registered>,
+    reins: Reins,
 }
 
 /// Models by pipeline and name.
 type Named = BTreeSet<(u32, String)>;
 
-impl Link {
+impl Registrar {
     async fn serve(self) {
-        let (stop, tell) = (self.stop.clone(), self.tell.clone());
-        let orchestrator = &self.setup.orchestrator;
-        registration::keep("AI worker", orchestrator, &stop, &tell, || self.register()).await;
+        let (orchestrator, reins) = (&self.setup.orchestrator, &self.reins);
+        registration::keep("AI worker", orchestrator, reins, || self.register()).await;
     }
 
     /// What is offered, whole: places that are taken now count as well.
@@ -163,10 +117,9 @@ impl Link {
         }
     }
 
-    /// One registration, to its end.
     async fn register(&self) -> End {
         tokio::select! {
-            () = self.stop.cancelled() => return End::Stopped,
+            () = self.reins.stop.cancelled() => return End::Stopped,
             () = self.ready() => {}
         }
         let channel = match self.dialer.keep(&self.setup.orchestrator) {
@@ -180,48 +133,17 @@ impl Link {
             hardware: self.setup.models.offer().hardware,
         };
         let mut client = AiWorkerClient::new(channel);
-        let call = client.register_ai_worker(request);
-        let settled = tokio::time::sleep(SETTLED);
-        let changed = self.changed(&told);
-        tokio::pin!(call, settled, changed);
-        let mut waits = true;
-        let mut notices = loop {
-            tokio::select! {
-                () = self.stop.cancelled() => return End::Stopped,
-                () = &mut settled, if waits => {
-                    waits = false;
-                    self.is_registered();
-                }
-                // An orchestrator that has no job yet says nothing.
-                () = &mut changed => return End::Changed,
-                answer = &mut call => match answer {
-                    Ok(stream) => break stream.into_inner(),
-                    Err(status) => return end_of(&status),
-                }
-            }
+        let settled = || {
+            let models = told.len();
+            tracing::info!(orchestrator = self.setup.orchestrator, models, "registered");
         };
-        if waits {
-            self.is_registered();
-        }
-        loop {
-            tokio::select! {
-                () = self.stop.cancelled() => return End::Stopped,
-                () = &mut changed => return End::Changed,
-                notice = notices.message() => match notice {
-                    Ok(Some(notice)) => {
-                        let jobs = Arc::clone(&self.jobs);
-                        self.running.spawn(Box::pin(jobs.take(notice)));
-                    }
-                    Ok(None) => return End::Lost("the orchestrator closed the registration".into()),
-                    Err(status) => return end_of(&status),
-                }
-            }
-        }
-    }
-
-    fn is_registered(&self) {
-        let models = self.named().len();
-        tracing::info!(orchestrator = self.setup.orchestrator, models, "registered");
-        self.tell.send_replace(Registered::Yes);
+        let take = |notice| {
+            let jobs = Arc::clone(&self.jobs);
+            self.reins.jobs.spawn(Box::pin(jobs.take(notice)));
+        };
+        let call = client.register_ai_worker(request);
+        self.reins
+            .attend(call, self.changed(&told), settled, take)
+            .await
     }
 }

@@ -43,13 +43,13 @@ use self::operator_port::OperatorPort;
 use self::public_port::PublicPort;
 use self::redeemer_port::RedeemerPort;
 use self::view::View;
-use crate::ai_worker::{self, AiWorker};
+use crate::ai_worker;
 use crate::dial::DialError;
 use crate::doors::operator::{self, OperatorState};
 use crate::doors::public::Split;
 use crate::doors::{SHORTEST, public};
-use crate::registration::Registered;
-use crate::transcoder::{Setup, Transcoder};
+use crate::registration::{Link, Registered};
+use crate::transcoder;
 
 /// What the node was built with, as `/status` and the version metric name it.
 pub const RUNTIME: &str = concat!("rust ", env!("CARGO_PKG_RUST_VERSION"));
@@ -157,9 +157,9 @@ pub struct Node {
     /// `None` for a node that takes no jobs.
     public: Option<PublicPort>,
     /// `None` for a node that works for no orchestrator.
-    transcoder: Option<Transcoder>,
+    transcoder: Option<Link>,
     /// `None` for a node that serves no models to another one.
-    ai_worker: Option<AiWorker>,
+    ai_worker: Option<Link>,
     /// `None` for a node that redeems for nobody else.
     redeemer: Option<RedeemerPort>,
     operator: OperatorPort,
@@ -236,8 +236,8 @@ impl Node {
             planner.apply(&settings, &models).await;
         })];
         let public_open = Arc::new(AtomicBool::new(false));
-        let transcoder = transcoder(&settings, &actors, &store, &budget, &broadcast)?;
-        let ai_worker = ai_worker(&settings, &actors)?;
+        let transcoder = transcode_for(&settings, &actors, &store, &budget, &broadcast)?;
+        let ai_worker = serve_models_to(&settings, &actors)?;
         let view = View {
             node_id: node_id(),
             started,
@@ -423,15 +423,15 @@ fn set_local(actors: &ActorSystem, settings: &Settings) {
 
 /// How a node that works for an orchestrator stands with it.
 fn registered(
-    transcoder: Option<&Transcoder>,
-    worker: Option<&AiWorker>,
+    transcoder: Option<&Link>,
+    worker: Option<&Link>,
 ) -> Option<watch::Receiver<Registered>> {
-    let transcoder = transcoder.map(Transcoder::registered);
-    transcoder.or_else(|| worker.map(AiWorker::registered))
+    let transcoder = transcoder.map(Link::registered);
+    transcoder.or_else(|| worker.map(Link::registered))
 }
 
 /// Registers the models with an orchestrator, where the node serves them to one.
-fn ai_worker(settings: &Settings, actors: &ActorSystem) -> Result<Option<AiWorker>, StartError> {
+fn serve_models_to(settings: &Settings, actors: &ActorSystem) -> Result<Option<Link>, StartError> {
     let remote = &settings.remote;
     let (Some(orchestrator), Some(secret)) = (&remote.orchestrator, &remote.secret) else {
         return Ok(None);
@@ -445,17 +445,17 @@ fn ai_worker(settings: &Settings, actors: &ActorSystem) -> Result<Option<AiWorke
         models: actors.models.clone(),
         version: PROTOCOL_VERSION,
     };
-    Ok(Some(AiWorker::start(setup)?))
+    Ok(Some(ai_worker::start(setup)?))
 }
 
 /// Registers with an orchestrator, where the node works for one.
-fn transcoder(
+fn transcode_for(
     settings: &Settings,
     actors: &ActorSystem,
     store: &SegmentStore,
     budget: &BodyBudget,
     broadcast: &Broadcast,
-) -> Result<Option<Transcoder>, StartError> {
+) -> Result<Option<Link>, StartError> {
     let remote = &settings.remote;
     let (Some(orchestrator), Some(secret)) = (&remote.orchestrator, &remote.secret) else {
         return Ok(None);
@@ -463,7 +463,7 @@ fn transcoder(
     if !settings.roles.transcoder {
         return Ok(None);
     }
-    let setup = Setup {
+    let setup = transcoder::Setup {
         orchestrator: orchestrator.to_string(),
         secret: secret.clone(),
         sessions: actors.sessions.clone(),
@@ -471,7 +471,7 @@ fn transcoder(
         budget: budget.clone(),
         broadcast: Arc::clone(broadcast),
     };
-    Ok(Some(Transcoder::start(setup)?))
+    Ok(Some(transcoder::start(setup)?))
 }
 
 /// Returns when the orchestrator will never have this transcoder.

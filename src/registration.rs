@@ -5,9 +5,11 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use protocol::texts;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tokio_util::task::TaskTracker;
+use tonic::{Response, Status, Streaming};
 
 /// First pause before registering again.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -15,7 +17,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LAST_PAUSE: Duration = Duration::from_secs(60);
 /// A registration that has lasted so long was a good one: the next pause is the first again. The reference's orchestrator
 /// says nothing before its first job, so this is also when it is believed to have let us in.
-pub const SETTLED: Duration = Duration::from_secs(5);
+const SETTLED: Duration = Duration::from_secs(5);
 
 /// How it stands with the orchestrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,12 +42,123 @@ pub enum End {
     Refused(String),
 }
 
-/// Registers with `orchestrator` until `stop`, or until it will not have us.
+/// The running link of a node to the orchestrator that it works for.
+pub struct Link {
+    stop: CancellationToken,
+    jobs: TaskTracker,
+    registered: watch::Receiver<Registered>,
+    serving: JoinHandle<()>,
+}
+
+/// What a link is run with.
+#[derive(Clone)]
+pub struct Reins {
+    /// Ends the link.
+    pub stop: CancellationToken,
+    /// Jobs under way.
+    pub jobs: TaskTracker,
+    /// How it stands with the orchestrator.
+    pub tell: watch::Sender<Registered>,
+}
+
+impl Link {
+    /// Starts what `serve` makes of its reins.
+    pub fn start<F>(serve: impl FnOnce(Reins) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (tell, registered) = watch::channel(Registered::No);
+        let reins = Reins {
+            stop: CancellationToken::new(),
+            jobs: TaskTracker::new(),
+            tell,
+        };
+        Self {
+            stop: reins.stop.clone(),
+            jobs: reins.jobs.clone(),
+            registered,
+            serving: tokio::spawn(Box::pin(serve(reins))),
+        }
+    }
+
+    /// Whether the orchestrator has us, now and in future.
+    pub fn registered(&self) -> watch::Receiver<Registered> {
+        self.registered.clone()
+    }
+
+    /// Leaves the orchestrator and returns when the running jobs have been posted, or after `grace`.
+    pub async fn drain(&self, grace: Duration) {
+        self.stop.cancel();
+        self.jobs.close();
+        tracing::info!(jobs = self.jobs.len(), "left the orchestrator");
+        if tokio::time::timeout(grace, self.jobs.wait()).await.is_err() {
+            tracing::warn!(jobs = self.jobs.len(), "jobs are given up");
+        }
+    }
+
+    /// Ends the link at once.
+    pub async fn close(self) {
+        self.stop.cancel();
+        if let Err(error) = self.serving.await {
+            tracing::error!(%error, "the link to the orchestrator ended with an error");
+        }
+    }
+}
+
+impl Reins {
+    /// One registration, made by `call`, to its end: it settles, then each notice is taken, until we stop or have something
+    /// else to offer.
+    pub async fn attend<N>(
+        &self,
+        call: impl Future<Output = Result<Response<Streaming<N>>, Status>>,
+        changed: impl Future<Output = ()>,
+        settled: impl Fn(),
+        take: impl Fn(N),
+    ) -> End {
+        let settled = || {
+            settled();
+            self.tell.send_replace(Registered::Yes);
+        };
+        let pause = tokio::time::sleep(SETTLED);
+        tokio::pin!(call, pause, changed);
+        let mut waits = true;
+        let mut notices = loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return End::Stopped,
+                () = &mut pause, if waits => {
+                    waits = false;
+                    settled();
+                }
+                // An orchestrator that has no job yet says nothing.
+                () = &mut changed => return End::Changed,
+                answer = &mut call => match answer {
+                    Ok(stream) => break stream.into_inner(),
+                    Err(status) => return end_of(&status),
+                }
+            }
+        };
+        if waits {
+            settled();
+        }
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return End::Stopped,
+                () = &mut changed => return End::Changed,
+                notice = notices.message() => match notice {
+                    Ok(Some(notice)) => take(notice),
+                    Ok(None) => return End::Lost("the orchestrator closed the registration".into()),
+                    Err(status) => return end_of(&status),
+                }
+            }
+        }
+    }
+}
+
+/// Registers with `orchestrator` until it is to stop, or until it will not have us.
 pub async fn keep<F: Future<Output = End>>(
     role: &str,
     orchestrator: &str,
-    stop: &CancellationToken,
-    tell: &watch::Sender<Registered>,
+    reins: &Reins,
     register: impl Fn() -> F,
 ) {
     let pauses = ExponentialBuilder::default()
@@ -58,7 +171,7 @@ pub async fn keep<F: Future<Output = End>>(
     loop {
         let begun = Instant::now();
         let end = register().await;
-        tell.send_replace(Registered::No);
+        reins.tell.send_replace(Registered::No);
         let reason = match end {
             End::Stopped => return,
             End::Changed => continue,
@@ -68,7 +181,7 @@ pub async fn keep<F: Future<Output = End>>(
                     reason,
                     "the orchestrator does not take this {role}"
                 );
-                tell.send_replace(Registered::Refused(reason));
+                reins.tell.send_replace(Registered::Refused(reason));
                 return;
             }
             End::Lost(reason) => reason,
@@ -84,14 +197,14 @@ pub async fn keep<F: Future<Output = End>>(
             "not registered"
         );
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = reins.stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
         }
     }
 }
 
 /// What an error of the registration means.
-pub fn end_of(status: &Status) -> End {
+fn end_of(status: &Status) -> End {
     let text = status.message().to_owned();
     if text == texts::INVALID_SECRET || text == texts::ZERO_CAPACITY {
         End::Refused(text)

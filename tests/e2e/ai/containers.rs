@@ -27,15 +27,22 @@ fn docker_ok(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// The engine of this machine; ours where none ran.
+/// The engine of this machine, for one test at a time; ours where none ran.
 struct Engine {
-    _own: Option<(Child, Child, tempfile::TempDir)>,
+    own: Option<(Child, Child, tempfile::TempDir)>,
+    // given back when the engine has ended
+    _turn: tokio::sync::MutexGuard<'static, ()>,
 }
 
 impl Engine {
-    fn up() -> Self {
+    async fn up() -> Self {
+        static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+        let turn = TURN.lock().await;
         if docker(&["info"]).status.success() {
-            return Self { _own: None };
+            return Self {
+                own: None,
+                _turn: turn,
+            };
         }
         let directory = scratch();
         let log = std::fs::File::create(directory.path().join("log")).expect("log");
@@ -55,21 +62,24 @@ impl Engine {
         let begun = Instant::now();
         while !docker(&["info"]).status.success() {
             let log = std::fs::read_to_string(directory.path().join("log")).unwrap_or_default();
+            let last: Vec<&str> = log.lines().rev().take(5).collect();
             assert!(
                 begun.elapsed() < PATIENCE,
-                "dockerd does not start (it needs root):\n{log}"
+                "dockerd does not start (it needs root); its last words, the latest first:\n{}",
+                last.join("\n")
             );
             std::thread::sleep(Duration::from_millis(200));
         }
         Self {
-            _own: Some((child, watchdog, directory)),
+            own: Some((child, watchdog, directory)),
+            _turn: turn,
         }
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if let Some((child, ..)) = &mut self._own {
+        if let Some((child, ..)) = &mut self.own {
             let pid = nix::unistd::Pid::from_raw(child.id().try_into().expect("process ID"));
             // A clean end unmounts what it mounted.
             let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
@@ -156,7 +166,7 @@ fn containers(node: &Node) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn containers_answer_as_native_models_do_and_come_back_after_a_kill() {
-    let _engine = Engine::up();
+    let _engine = Engine::up().await;
     image();
     let question = "List the months of the year.";
     let (text, picture) = {
@@ -223,7 +233,7 @@ async fn containers_answer_as_native_models_do_and_come_back_after_a_kill() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_without_its_image_leaves_the_others_alone() {
-    let _engine = Engine::up();
+    let _engine = Engine::up().await;
     let home = Home::with_tls();
     let mut models = native(1);
     let missing = json!({"pipeline": "image-to-text", "model_id": "m", "warm": true});

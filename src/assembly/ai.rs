@@ -8,7 +8,7 @@ use actors::model_catalog::Models;
 use actors::model_seat::Plan;
 use async_trait::async_trait;
 use config::{AiModel, Backend, Settings};
-use host::job::{Device, ModelSettings};
+use host::job::{Device, FoundModel, ModelSettings};
 use host::process::{WorkerLauncher, WorkerLimits};
 use protocol::ai::Pipeline;
 use reqwest::Client;
@@ -50,6 +50,7 @@ impl Planner {
             binary,
             engine: Engine::new(instance(settings)),
             client: Client::builder()
+                .no_proxy()
                 .connect_timeout(Duration::from_secs(5))
                 .redirect(reqwest::redirect::Policy::none())
                 .build()?,
@@ -153,7 +154,7 @@ impl Planner {
         pipeline: Pipeline,
         model: &str,
         path: &Path,
-    ) -> Result<installed::Installed, String> {
+    ) -> Result<FoundModel, String> {
         let looked = installed::look(&self.binary, pipeline.name(), model, path).await;
         looked.map_err(|error| error.to_string())
     }
@@ -199,7 +200,7 @@ fn same(one: &Plan, other: &Plan) -> bool {
 }
 
 /// Native models compute on the first card, where the node has cards and the worker is built for them.
-fn device(settings: &Settings, found: &installed::Installed) -> Device {
+fn device(settings: &Settings, found: &FoundModel) -> Device {
     match super::devices(settings).into_iter().next() {
         Some(encoder) if found.cuda => encoder.device,
         _ => Device::Cpu,

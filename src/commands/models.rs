@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use comfy_table::{Table, presets};
+use host::job::FoundModel;
 use protocol::ai::Pipeline;
-use runners::installed::{self, Installed, InstalledError};
+use runners::installed::{self, InstalledError};
 
 use super::{Tool, print};
 use crate::assembly::worker_binary;
@@ -137,13 +138,13 @@ async fn look(
     options: &Options,
     pipeline: Pipeline,
     model: &str,
-) -> Result<Installed, InstalledError> {
+) -> Result<FoundModel, InstalledError> {
     let path = installed::find(&options.directory, model)?;
     let binary = worker_binary(options.worker.as_deref());
     installed::look(&binary, pipeline.name(), model, &path).await
 }
 
-fn table(models: impl IntoIterator<Item = (String, Installed)>) -> String {
+fn table(models: impl IntoIterator<Item = (String, FoundModel)>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_header([

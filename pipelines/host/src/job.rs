@@ -78,6 +78,23 @@ pub struct ModelSettings {
     pub threads: u32,
 }
 
+/// A model on disk, as the worker found it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundModel {
+    /// Pipeline that it serves.
+    pub pipeline: String,
+    /// What it is, e.g. `llama`.
+    pub architecture: String,
+    /// Bytes of the weights on disk.
+    pub weights: u64,
+    /// Memory that the loaded model takes, bytes, without requests. An estimate.
+    pub memory: u64,
+    /// Memory that each running request adds at most, bytes. An estimate.
+    pub per_request: u64,
+    /// The worker can compute on NVIDIA cards.
+    pub cuda: bool,
+}
+
 /// One AI request. Its file (picture, sound), where the pipeline takes one, travels as the job's input; results are JSON in
 /// the form that runners answer with, media inside as data URLs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

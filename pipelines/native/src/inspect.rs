@@ -5,26 +5,9 @@ use std::io::BufReader;
 use std::path::Path;
 
 use candle_core::quantized::gguf_file::Content;
-use serde::Serialize;
+use host::job::FoundModel;
 
 use crate::{NativeError, locate, upscale, whisper};
-
-/// A model on disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Found {
-    /// Pipeline that it serves.
-    pub pipeline: String,
-    /// What it is, e.g. `llama`.
-    pub architecture: String,
-    /// Bytes of the weights on disk.
-    pub weights: u64,
-    /// Memory that the loaded model takes, bytes, without requests. An estimate.
-    pub memory: u64,
-    /// Memory that each running request adds at most, bytes. An estimate.
-    pub per_request: u64,
-    /// This build can compute on NVIDIA cards.
-    pub cuda: bool,
-}
 
 /// What a process needs beside weights, bytes: code, tokenizer, plugins.
 const BASE: u64 = 96 << 20;
@@ -33,12 +16,12 @@ const BASE: u64 = 96 << 20;
 ///
 /// # Errors
 /// [`NativeError`] when it could not be loaded.
-pub fn inspect(pipeline: &str, path: &Path) -> Result<Found, NativeError> {
+pub fn inspect(pipeline: &str, path: &Path) -> Result<FoundModel, NativeError> {
     match pipeline {
         "llm" => llm(&locate::gguf(path)?),
         "audio-to-text" => {
             let size = whisper::inspect(path)?;
-            Ok(Found {
+            Ok(FoundModel {
                 pipeline: pipeline.to_owned(),
                 architecture: "whisper".into(),
                 weights: size.weights,
@@ -50,7 +33,7 @@ pub fn inspect(pipeline: &str, path: &Path) -> Result<Found, NativeError> {
         }
         "upscale" => {
             let (network, weights) = upscale::inspect(path)?;
-            Ok(Found {
+            Ok(FoundModel {
                 pipeline: pipeline.to_owned(),
                 architecture: network,
                 weights,
@@ -63,7 +46,7 @@ pub fn inspect(pipeline: &str, path: &Path) -> Result<Found, NativeError> {
     }
 }
 
-fn llm(path: &Path) -> Result<Found, NativeError> {
+fn llm(path: &Path) -> Result<FoundModel, NativeError> {
     let file = File::open(path).map_err(|error| NativeError::file(path, error))?;
     let weights = file
         .metadata()
@@ -87,7 +70,7 @@ fn llm(path: &Path) -> Result<Found, NativeError> {
     let context = number("context_length").unwrap_or(4096).min(4096);
     // keys and values, 4 bytes each, and once more while they are extended
     let cache = 4 * 4 * number("block_count").unwrap_or(0) * context * width * kv_heads / heads;
-    Ok(Found {
+    Ok(FoundModel {
         pipeline: "llm".into(),
         architecture: architecture.unwrap_or_default(),
         weights,

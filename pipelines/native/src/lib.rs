@@ -20,7 +20,7 @@ use host::job::{Blame, JobError, ModelSettings};
 use host::worker::{Chunks, Unwanted};
 use serde_json::{Map, Value};
 
-pub use inspect::{Found, inspect};
+pub use inspect::inspect;
 
 /// Takes the parts of a streamed answer.
 pub trait Parts: Sync {

@@ -4,28 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use host::job::FoundModel;
 use tokio::process::Command;
 
 /// How long the worker may take to look at a model.
 const LOOK: Duration = Duration::from_secs(30);
-
-/// A model as the worker found it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Installed {
-    /// Pipeline that it serves.
-    pub pipeline: String,
-    /// What it is, e.g. `llama`.
-    pub architecture: String,
-    /// Bytes of the weights on disk.
-    pub weights: u64,
-    /// Memory of the loaded model without requests, bytes. An estimate.
-    pub memory: u64,
-    /// Memory that each running request adds at most, bytes. An estimate.
-    pub per_request: u64,
-    /// The worker can compute on NVIDIA cards.
-    pub cuda: bool,
-}
 
 /// Why a model cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -92,7 +75,7 @@ pub async fn look(
     pipeline: &str,
     model: &str,
     path: &Path,
-) -> Result<Installed, InstalledError> {
+) -> Result<FoundModel, InstalledError> {
     let unusable = |detail: String| InstalledError::Unusable {
         model: model.to_owned(),
         detail,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use host::job::ModelSettings;
+use host::job::{FoundModel, ModelSettings};
 use host::process::WorkerLauncher;
 use protocol::ai::Pipeline;
 
@@ -98,7 +98,7 @@ pub struct Native {
     /// Version that it tells.
     pub version: String,
     /// What the model takes, as its files say.
-    pub found: crate::installed::Installed,
+    pub found: FoundModel,
 }
 
 #[async_trait]

@@ -7,7 +7,7 @@ use futures::{Stream, StreamExt};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use multer::{Constraints, Multipart, SizeLimit};
-use protocol::ai::{AiRequest, BadRequest, BodyKind, Pipeline};
+use protocol::ai::{AiRequest, BadRequest, Pipeline};
 use runners::{File, Request};
 
 /// Longest JSON, bytes. A prompt of megabytes is no prompt.
@@ -46,14 +46,6 @@ fn too_large(what: &str, most: usize) -> Unreadable {
     Unreadable {
         status: StatusCode::PAYLOAD_TOO_LARGE,
         text: format!("the {what} is larger than {most} bytes"),
-    }
-}
-
-/// How many bytes a request of `pipeline` may have in all.
-pub fn most(pipeline: Pipeline) -> usize {
-    match pipeline.body() {
-        BodyKind::Json => JSON_MOST,
-        BodyKind::Image | BodyKind::Audio => FILE_MOST + FORM_MORE,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod answer;
 mod media;
+mod memory;
 mod stored;
 
 use std::sync::Arc;
@@ -25,11 +26,12 @@ use protocol::refusal::Refusal;
 use protocol::segment::SegmentCredentials;
 use runners::{Answer, Request, RunError};
 use telemetry::metrics::label::{self, AiFailure};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 pub(super) use self::stored::find as stored;
 
+use self::memory::Memory;
+pub(super) use self::memory::REQUESTS_MIB;
 use self::stored::Shelf;
 use super::paid::Charge;
 use super::peer::Peer;
@@ -41,9 +43,6 @@ use crate::doors::requests::{self, Unreadable};
 const LINKS: &[u8] = b"Livepeer-AI-Worker-1.0";
 /// Text that makes a gateway try another node, and come back.
 const FULL: &str = "insufficient capacity";
-
-/// Memory that all AI requests under way may take for their bodies, MiB.
-pub(super) const REQUESTS_MIB: usize = 1024;
 
 /// Why a request got no answer.
 enum Failed {
@@ -112,8 +111,12 @@ impl Job {
     ) -> Result<Response, Failed> {
         let caller = self.caller(headers).map_err(Failed::Refused)?;
         // Held until the answer is out, or its first part.
-        let _memory = self.memory()?;
-        let request = self.read(headers, body).await.map_err(Failed::Unreadable)?;
+        let memory = Memory::of(&self.door);
+        let read = self.read(headers, body, &memory).await;
+        let request = read.map_err(|error| match memory.is_spent() {
+            true => Failed::Memory,
+            false => Failed::Unreadable(error),
+        })?;
         let model = request
             .ask
             .model()
@@ -206,24 +209,19 @@ impl Job {
         Capabilities::of(all.collect(), version.clone())
     }
 
-    /// What the body may take, as if it were as long as it can be: a length that is announced need not be true.
-    fn memory(&self) -> Result<OwnedSemaphorePermit, Failed> {
-        let most = requests::most(self.pipeline).div_ceil(1 << 20);
-        let most = u32::try_from(most).unwrap_or(u32::MAX);
-        let taken = Arc::clone(&self.door.requests).try_acquire_many_owned(most);
-        taken.map_err(|_| Failed::Memory)
-    }
-
     async fn read(
         &self,
         headers: &HeaderMap,
         body: &mut axum::body::BodyDataStream,
+        memory: &Memory,
     ) -> Result<Request, Unreadable> {
         let slow = || Unreadable {
             status: StatusCode::REQUEST_TIMEOUT,
             text: "the request comes too slowly".into(),
         };
         let body = std::mem::replace(body, Body::empty().into_data_stream());
+        let memory = memory.clone();
+        let body = body.map(move |chunk| memory.take(chunk.map_err(|error| error.to_string())?));
         let read = requests::read(self.pipeline, headers, body);
         let read = tokio::time::timeout(self.door.limits().body, read).await;
         read.map_err(|_| slow())?

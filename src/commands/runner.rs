@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Tool;
 use crate::assembly::worker_binary;
-use crate::doors::runner::{RunnerDoor, serve};
+use crate::doors::runner::{BODIES, RunnerDoor, serve};
 use crate::doors::{SHORTEST, Token};
 
 const HELP: &str = "\
@@ -110,6 +110,7 @@ async fn run(options: &Options) -> Result<(), Fault> {
         token: options.token.clone(),
         process: ArcSwapOption::empty(),
         places: Semaphore::new(options.capacity),
+        bodies: Semaphore::new(BODIES.max(options.capacity)),
     });
     let refused = |source| Fault::Listen {
         address: options.listen,

@@ -4,6 +4,7 @@
 //! One pipeline and one model. Media travel as data URLs. Errors are `{"detail":{"msg":…}}`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use axum::Router;
@@ -39,7 +40,14 @@ pub struct RunnerDoor {
     pub process: ArcSwapOption<NativeRunner>,
     /// Requests at once; more of them wait.
     pub places: Semaphore,
+    /// Bodies that are read or wait for a place at once.
+    pub bodies: Semaphore,
 }
+
+/// Bodies at once, as many as fit into a gigabyte at their longest.
+pub const BODIES: usize = 16;
+/// Time for a body to come.
+const BODY: Duration = Duration::from_secs(60);
 
 type Door = Arc<RunnerDoor>;
 
@@ -105,9 +113,18 @@ async fn run(State(door): State<Door>, request: HttpRequest) -> Response {
         response.headers_mut().insert(WWW_AUTHENTICATE, bearer);
         return response;
     }
-    let read = requests::read(door.pipeline, &parts.headers, body.into_data_stream()).await;
+    let Ok(_body) = door.bodies.try_acquire() else {
+        return refused(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many requests are under way",
+        );
+    };
+    let read = requests::read(door.pipeline, &parts.headers, body.into_data_stream());
+    let Ok(read) = tokio::time::timeout(BODY, read).await else {
+        return refused(StatusCode::REQUEST_TIMEOUT, "the request comes too slowly");
+    };
     match read {
-        Ok(request) => ran(door, request).await,
+        Ok(request) => ran(Arc::clone(&door), request).await,
         Err(Unreadable { status, text }) => refused(status, &text),
     }
 }

@@ -27,6 +27,8 @@ pub const PIPELINES: [&str; 9] = [
 ];
 /// The pipeline of live video, which has no batch requests.
 const LIVE: &str = "live-video-to-video";
+/// Pipelines whose entries are left out: live video has no batch requests, and frames are not made into a video yet.
+const NOT_SERVED: [&str; 2] = [LIVE, "image-to-video"];
 /// Most requests at once of one entry.
 const CAPACITY_MOST: u32 = 1024;
 
@@ -214,7 +216,7 @@ fn models(reader: &mut Reader<'_>, text: &str) -> (Vec<AiModel>, Option<PathBuf>
                 models.push(model);
             }
             Ok(None) => reader.report.warn(format!(
-                "-aiModels: entry {index}: {LIVE} is not in this build, left out"
+                "-aiModels: entry {index}: its pipeline is not in this build, left out"
             )),
             Err(mistake) => reader.wrong("aiModels", &format!("entry {index}: {mistake}")),
         }
@@ -267,9 +269,9 @@ fn from_list(text: &str) -> Result<Vec<Parsed>, String> {
     Ok(parsed.collect())
 }
 
-/// `None` for live video.
+/// `None` for a pipeline that is not served.
 fn model(entry: Entry<'_>) -> Parsed {
-    if entry.pipeline == LIVE {
+    if NOT_SERVED.contains(&entry.pipeline.as_str()) {
         return Ok(None);
     }
     if !PIPELINES.contains(&entry.pipeline.as_str()) {
@@ -462,9 +464,8 @@ mod tests {
         for bad in ["llm:m", "llm:a:b:true", "llm:m:maybe"] {
             assert!(from_list(bad).unwrap().remove(0).is_err(), "{bad}");
         }
-        let live = from_list("live-video-to-video:noop:true")
-            .unwrap()
-            .remove(0);
-        assert_eq!(live, Ok(None));
+        for missing in ["live-video-to-video:noop:true", "image-to-video:svd:true"] {
+            assert_eq!(from_list(missing).unwrap().remove(0), Ok(None));
+        }
     }
 }

@@ -42,8 +42,13 @@ pub(super) fn linked(
                 .ok_or("the runner's answer has no audio")?;
             link(audio, true, shelf)?;
         }
+        // Workers make a video of the frames; a runner's frames alone have no use.
         Pipeline::ImageToVideo => {
-            return Err("image-to-video container returned no content".into());
+            let videos = value.get_mut("images").and_then(Value::as_array_mut);
+            let videos = videos.ok_or("image-to-video container returned no content")?;
+            for video in videos.iter_mut() {
+                link(video, true, shelf)?;
+            }
         }
         Pipeline::Llm => {
             if value["choices"].as_array().is_none_or(Vec::is_empty) {

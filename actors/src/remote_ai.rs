@@ -32,6 +32,9 @@ const NOTICES: usize = 64;
 /// Most requests at once of one model of a worker; what is claimed above it is not believed.
 const CAPACITY_MOST: u32 = 1024;
 
+/// Most models of one worker: each is a runner and a row of metrics.
+const MODELS_MOST: usize = 64;
+
 /// What a worker said about a task.
 pub type TaskResult = Result<Answer, RunError>;
 
@@ -133,6 +136,7 @@ impl AiWorkers {
                 });
             }
         }
+        plans.truncate(MODELS_MOST);
         if plans.is_empty() {
             return Err("the worker names no model of a batch pipeline");
         }

@@ -11,7 +11,7 @@ mod units;
 mod tests;
 
 pub use fields::{Field, Kind, MessageProblem};
-pub use job::{JobInput, WorkerJob};
+pub use job::WorkerJob;
 pub use request::{AiRequest, BadRequest};
 pub use units::{Media, PIXELS_MOST, TOKENS_MOST};
 

@@ -4,16 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::{AiRequest, BadRequest, Pipeline};
 
-/// Where the file of a job is.
-pub type JobInput = String;
-
 /// A job of a remote AI worker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkerJob {
     /// The request beside its file.
     pub request: AiRequest,
     /// Where the file is fetched; empty where there is none.
-    pub input_url: JobInput,
+    pub input_url: String,
 }
 
 impl WorkerJob {

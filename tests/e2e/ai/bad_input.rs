@@ -181,7 +181,7 @@ async fn doors(asker: &Asker) {
 async fn a_full_model_refuses_at_once_and_a_client_that_leaves_frees_its_place() {
     let home = Home::with_tls();
     let (node, asker) = start(&home, &native(1)).await;
-    // Counting to a thousand takes as long as the client stays.
+    // An answer that takes as long as its client stays.
     let mut held = asker
         .chat(question_of("Write a long story about a dog.", 2000, true))
         .await;

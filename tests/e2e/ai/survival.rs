@@ -8,7 +8,7 @@ use protocol::ai::Pipeline;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::client::{Asker, LLM, native, options, question_of, start};
+use super::client::{LLM, native, options, question_of, start};
 use crate::node::{Home, Node};
 
 /// A runner as the operator sees it.
@@ -87,7 +87,6 @@ async fn discovery_tells_of_a_death_before_two_seconds_are_over() {
     let home = Home::with_tls();
     let (node, asker) = start(&home, &native(1)).await;
     let pid = process(&node).await;
-    // Stopped processes cannot be started again before they are gone: the model is away until then.
     kill(pid, Signal::SIGKILL).expect("killed");
     let killed = Instant::now();
     node.until(
@@ -136,5 +135,4 @@ async fn two_conversations_at_once_take_turns_and_do_not_mix() {
         asker.says("What is the capital of France?", 24)
     );
     assert_eq!([together.0, together.1], alone);
-    let _: &Asker = &asker;
 }

@@ -5,6 +5,9 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+/// The states of past blocks that it keeps, all in memory: more than any test goes back.
+const STATES: &str = "256";
+
 /// A running anvil.
 pub(crate) struct Anvil {
     port: u16,
@@ -25,6 +28,8 @@ impl Anvil {
             .arg(binary)
             .args(["--quiet", "--host", "127.0.0.1", "--port"])
             .arg(port.to_string())
+            // else it writes gigabytes of old states under the home directory, and a killed one leaves them there
+            .args(["--prune-history", STATES])
             .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

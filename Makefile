@@ -4,7 +4,7 @@ CARGO ?= cargo
 NODE  := target/debug/orchestrion
 DEVNET := target/debug/examples/devnet
 
-.PHONY: check test faults demo demo-paid demo-ai run bench build setup-run setup-test setup-check setup-clips setup-models
+.PHONY: check test faults demo demo-paid demo-ai run bench build setup-run setup-test setup-check setup-clips setup-models setup-rival
 
 build: setup-run ## both binaries, as tests and demo use them
 	@echo "== build: the daemon and its worker"
@@ -20,13 +20,16 @@ check: setup-test setup-check ## every gate
 	@echo "== licences, sources, duplicates"
 	$(CARGO) deny --all-features --locked check licenses bans sources
 
-test: setup-test build ## every test
+test: setup-run setup-test ## every test; builds both binaries, with the features that the tests need
 	@echo "== tests"
 	$(CARGO) test --locked --workspace
 
-faults: setup-test build ## overload, floods, kills and stops, for minutes each; prints figures
+faults: setup-run setup-test ## overload, floods, kills and stops, for minutes each; prints figures
 	@echo "== faults: ten minutes of each load"
 	ORCHESTRION_FAULT_SECONDS=600 ORCHESTRION_KILLS=100 $(CARGO) test --locked --test e2e -- --nocapture --test-threads 1 faults:: workers::
+	@echo "== faults: models killed, and beside video"
+	ORCHESTRION_FAULT_SECONDS=300 ORCHESTRION_KILLS=20 $(CARGO) test --locked --test e2e -- --nocapture --test-threads 1 \
+		ai::survival ai::containers ai::remote ai::together
 
 demo: build setup-clips ## a live stream through the node, on this machine
 	@packaging/demo.sh $(NODE)
@@ -42,13 +45,14 @@ demo-ai: build setup-models ## a language model answers, a picture becomes large
 run: build ## the daemon on its defaults
 	$(NODE) run
 
-bench: setup-test setup-clips ## benchmarks beside ffmpeg; minutes
+bench: setup-test setup-clips setup-rival ## benchmarks beside ffmpeg and llama.cpp; minutes
 	@echo "== bench: release build"
 	$(CARGO) build --locked --release --bin orchestrion --bin orchestrion-worker -p orchestrion -p orchestrion-worker
-	@echo "== bench: the ladder beside ffmpeg, then the node, then payments"
+	@echo "== bench: the ladder beside ffmpeg, then the node, payments, AI models"
 	$(CARGO) bench --locked --bench ladder
 	$(CARGO) bench --locked --bench discovery
 	$(CARGO) bench --locked --bench payments
+	$(CARGO) bench --locked --bench models
 
 setup-run:
 	@./setup.sh run
@@ -64,3 +68,6 @@ setup-clips:
 
 setup-models:
 	@./setup.sh models
+
+setup-rival:
+	@./setup.sh rival

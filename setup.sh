@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs what building, testing and running Orchestrion needs on Debian 12 (Ubuntu by the same names, untested).
-# Idempotent, and quick when nothing is missing. Usage: setup.sh [run|test|check|models|clips]…
+# Idempotent, and quick when nothing is missing. Usage: setup.sh [run|test|check|models|clips|rival]…
 #   run    build and run the node (default)
 #   test   also what the end-to-end tests drive the node with
 #   check  also the tools of the gates
 #   models also the weights of two small AI models, into .cache/models
+#   rival  also llama.cpp, beside which the benchmarks run, into .cache/rival
 #   clips  also three natural clips for the demo and the benchmarks, into .cache/clips
 set -euo pipefail
 
@@ -18,6 +19,7 @@ packages=(
 for group in "${groups[@]}"; do
     case "$group" in
         run | check) ;;
+        rival) packages+=(python3-venv) ;;
         clips) packages+=(python3-pip unzip) ;;
         models)
             packages+=(python3-pip unzip)
@@ -28,7 +30,7 @@ for group in "${groups[@]}"; do
             # whoever has them from elsewhere keeps them
             command -v node >/dev/null && command -v npm >/dev/null || packages+=(nodejs npm)
             ;;
-        *) echo "setup.sh: unknown group '$group', use run, test, check, models or clips" >&2; exit 2 ;;
+        *) echo "setup.sh: unknown group '$group', use run, test, check, models, clips or rival" >&2; exit 2 ;;
     esac
 done
 
@@ -89,6 +91,19 @@ fetch_models() {
     rm -rf "$temporary"
 }
 
+# A build of llama.cpp inside a package of the Python registry (MIT), taken by name and hash.
+install_rival() {
+    local wheel=xllamacpp==2026.10.11549 hash=c54e7d13520ecc989c63dc99d55de3065e2f343a91f43f053d16b5e62077c261
+    [ -f .cache/rival/.complete ] && return
+    echo "setup: installing llama.cpp (34 MB)"
+    rm -rf .cache/rival
+    mkdir -p .cache
+    python3 -m venv .cache/rival
+    echo "$wheel --hash=sha256:$hash" >.cache/rival/requirements.txt
+    .cache/rival/bin/python -m pip install --quiet --no-deps --require-hashes -r .cache/rival/requirements.txt
+    touch .cache/rival/.complete
+}
+
 # The local chain and the Solidity compiler of the tests, by name, version and hash; they bring their binaries along.
 # The lock file names no Node version for the binaries: npm would leave them out without a word on Debian's Node 18.
 install_chain() {
@@ -103,6 +118,9 @@ install_chain() {
 for group in "${groups[@]}"; do
     if [ "$group" = clips ]; then
         fetch_clips
+    fi
+    if [ "$group" = rival ]; then
+        install_rival
     fi
     if [ "$group" = models ]; then
         fetch_models

@@ -10,6 +10,7 @@ mod operator_port;
 mod public_port;
 mod redeemer_port;
 mod selftest;
+mod shares;
 mod view;
 mod webhook;
 
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use actors::body::BodyBudget;
 use actors::capability_broadcaster::{Broadcast, Identity, Snapshot};
+use actors::machine::Machine;
 use actors::segment_store::{SegmentStore, StoreLimits};
 use actors::slots::Slots;
 use arc_swap::ArcSwap;
@@ -191,7 +193,12 @@ impl Node {
             None => None,
         };
         let works = settings.roles.transcoder;
-        let slots = Slots::new(settings.video.max_sessions as usize, Arc::clone(&metrics));
+        let machine = Machine::new(shares::of(&settings), metrics.machine.clone());
+        let slots = Slots::new(
+            settings.video.max_sessions as usize,
+            machine.clone(),
+            Arc::clone(&metrics),
+        );
         set_max(&slots, &settings);
         let store = SegmentStore::new(StoreLimits::default(), Arc::clone(&metrics));
         let budget = BodyBudget::new(settings.limits.body_bytes, Arc::clone(&metrics));
@@ -210,6 +217,7 @@ impl Node {
             },
             ai: ai::total(&settings),
             slots: Arc::clone(&slots),
+            machine,
             store: store.clone(),
             broadcast: Arc::clone(&broadcast),
             metrics: Arc::clone(&metrics),
@@ -532,6 +540,7 @@ async fn launcher(
         .map_err(StartError::Registry)?;
     let limits = WorkerLimits {
         memory: settings.limits.worker_bytes,
+        niceness: shares::niceness_of_video(settings),
         ..WorkerLimits::default()
     };
     Ok(Arc::new(WorkerLauncher::new(

@@ -17,6 +17,8 @@ pub mod facts;
 pub mod failure;
 pub mod front;
 pub mod journal;
+pub mod machine;
+pub mod machine_gauge;
 pub mod model_catalog;
 pub mod model_places;
 pub mod model_seat;

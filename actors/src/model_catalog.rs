@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use arc_swap::ArcSwap;
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 use crate::ai_runner::{AiRunner, MakesRoom};
 use crate::death::{ChildDown, DeathNotice};
 use crate::facts::ModelKey;
+use crate::machine::{Machine, wants};
 use crate::model_places::Places;
 use crate::model_seat::{Plan, Reservation, Seat, State};
 use crate::supervisor::AddrCell;
@@ -27,6 +29,9 @@ pub struct Models {
     seats: Arc<ArcSwap<Vec<Arc<Seat>>>>,
     changed: Arc<watch::Sender<u64>>,
     catalog: AddrCell<ModelCatalog>,
+    machine: Machine,
+    /// Places that were free when discovery was last told.
+    told: Arc<AtomicUsize>,
     metrics: Arc<Metrics>,
 }
 
@@ -65,12 +70,14 @@ pub struct RunnerView {
 }
 
 impl Models {
-    /// No models yet. The catalog's address is published in `catalog`.
-    pub fn new(catalog: AddrCell<ModelCatalog>, metrics: Arc<Metrics>) -> Self {
+    /// No models yet, on `machine`. The catalog's address is published in `catalog`.
+    pub fn new(catalog: AddrCell<ModelCatalog>, machine: Machine, metrics: Arc<Metrics>) -> Self {
         Self {
             seats: Arc::default(),
             changed: Arc::new(watch::Sender::new(0)),
             catalog,
+            machine,
+            told: Arc::default(),
             metrics,
         }
     }
@@ -96,6 +103,14 @@ impl Models {
     /// Wakes with whatever discovery must know.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// Tells discovery when streams have left less of the machine to models, or more.
+    pub fn refresh(&self) {
+        let free = self.seats.load().iter().map(|seat| seat.free()).sum();
+        if self.told.swap(free, Ordering::AcqRel) != free {
+            self.changed.send_modify(|version| *version += 1);
+        }
     }
 
     /// What to advertise: bits, and by capability the models that can be asked now.
@@ -347,7 +362,14 @@ impl ModelCatalog {
         let id = self.next;
         self.next += 1;
         let changed = Arc::clone(&self.models.changed);
-        let seat = Arc::new(Seat::new(id, plan, &self.models.metrics, changed));
+        let seat = Seat::new(
+            id,
+            plan,
+            self.models.machine.clone(),
+            &self.models.metrics,
+            changed,
+        );
+        let seat = Arc::new(seat);
         self.start(Arc::clone(&seat), ctx);
         seat
     }
@@ -390,6 +412,8 @@ impl Handler<Configure> for ModelCatalog {
             }
             seats.push(self.seat(plan, ctx));
         }
+        let needs = seats.iter().map(|seat| seat.plan.launch.need());
+        self.models.machine.set_ai_wants(wants(needs));
         self.models.seats.store(Arc::new(seats));
         for seat in old {
             seat.retire();

@@ -9,20 +9,24 @@ use parking_lot::Mutex;
 use runners::launch::Need;
 use telemetry::metrics::AiMetrics;
 
+use crate::machine::{Machine, Share};
+
 /// See the module. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Places {
     total: Need,
     taken: Arc<Mutex<BTreeMap<u64, Need>>>,
+    machine: Machine,
     metrics: AiMetrics,
 }
 
 impl Places {
-    /// The machine has `total`.
-    pub fn new(total: Need, metrics: AiMetrics) -> Self {
+    /// Runners may have `total`, as far as `machine` has room beside its streams.
+    pub fn new(total: Need, machine: Machine, metrics: AiMetrics) -> Self {
         Self {
             total,
             taken: Arc::default(),
+            machine,
             metrics,
         }
     }
@@ -38,6 +42,7 @@ impl Places {
         Need {
             memory: self.total.memory.saturating_sub(taken.memory),
             places: self.total.places.saturating_sub(taken.places),
+            cpu: 0,
         }
     }
 
@@ -50,11 +55,13 @@ impl Places {
         if !fits && need != Need::default() {
             return None;
         }
+        let share = self.machine.take_memory(need.memory)?;
         taken.insert(runner, need);
         self.metrics.set_ledger(sum(&taken).memory);
         Some(Place {
             runner,
             places: self.clone(),
+            share: Mutex::new(share),
         })
     }
 
@@ -68,6 +75,7 @@ fn sum(taken: &BTreeMap<u64, Need>) -> Need {
     taken.values().fold(Need::default(), |sum, need| Need {
         memory: sum.memory.saturating_add(need.memory),
         places: sum.places + need.places,
+        cpu: 0,
     })
 }
 
@@ -76,11 +84,13 @@ fn sum(taken: &BTreeMap<u64, Need>) -> Need {
 pub struct Place {
     runner: u64,
     places: Places,
+    share: Mutex<Share>,
 }
 
 impl Place {
     /// What the runner really holds: what it was measured to take counts, when that is more than was thought.
     pub fn measured(&self, memory: u64) {
+        self.share.lock().grown(memory);
         let mut taken = self.places.taken.lock();
         if let Some(need) = taken.get_mut(&self.runner) {
             need.memory = need.memory.max(memory);
@@ -102,12 +112,20 @@ mod tests {
     use super::*;
 
     fn need(memory: u64, places: usize) -> Need {
-        Need { memory, places }
+        Need {
+            memory,
+            places,
+            cpu: 0,
+        }
     }
 
     #[test]
     fn what_does_not_fit_is_not_started_and_what_ended_makes_room() {
-        let places = Places::new(need(100, 1), crate::test_metrics().ai.clone());
+        let places = Places::new(
+            need(100, 1),
+            Machine::boundless(crate::test_metrics().machine.clone()),
+            crate::test_metrics().ai.clone(),
+        );
         let first = places.take(1, need(60, 0)).expect("fits");
         assert!(places.take(2, need(60, 0)).is_none());
         let container = places.take(3, need(0, 1)).expect("a place");
@@ -119,7 +137,11 @@ mod tests {
 
     #[test]
     fn a_runner_that_grew_counts_as_it_is() {
-        let places = Places::new(need(100, 0), crate::test_metrics().ai.clone());
+        let places = Places::new(
+            need(100, 0),
+            Machine::boundless(crate::test_metrics().machine.clone()),
+            crate::test_metrics().ai.clone(),
+        );
         let place = places.take(1, need(50, 0)).expect("fits");
         place.measured(90);
         assert_eq!(places.free().memory, 10);

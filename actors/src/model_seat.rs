@@ -3,8 +3,8 @@
 //! A reservation is taken before a payment is accepted, moved into the answer, and gives its place back when it is dropped: by
 //! a refusal, a failure, a client that leaves, or a panic.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use protocol::ai::Pipeline;
@@ -13,6 +13,8 @@ use runners::{Answer, Facts, Request, RunError, Runner};
 use telemetry::metrics::label::{RunnerKind, RunnerState};
 use telemetry::metrics::{GaugeGuard, Metrics, ModelMetrics, RunnerGauges};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::machine::{Machine, Share};
 
 /// What one runner is to be.
 #[derive(Clone)]
@@ -77,6 +79,11 @@ pub struct Seat {
     /// Its number on this node.
     pub id: u64,
     permits: Arc<Semaphore>,
+    machine: Machine,
+    /// Processors that the runner claims, thousandths of a core.
+    cpu: u64,
+    /// Held by every reservation: the runner computes with the same threads however many it answers.
+    computing: Mutex<Weak<Share>>,
     state: watch::Sender<State>,
     drained: AtomicBool,
     retired: AtomicBool,
@@ -91,12 +98,21 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// A cold runner. `changed` rises with whatever discovery must know.
-    pub fn new(id: u64, plan: Plan, metrics: &Metrics, changed: Arc<watch::Sender<u64>>) -> Self {
+    /// A cold runner on `machine`. `changed` rises with whatever discovery must know.
+    pub fn new(
+        id: u64,
+        plan: Plan,
+        machine: Machine,
+        metrics: &Metrics,
+        changed: Arc<watch::Sender<u64>>,
+    ) -> Self {
         let model = metrics.ai.model(plan.pipeline.name(), &plan.model);
         Self {
             id,
             permits: Arc::new(Semaphore::new(plan.capacity)),
+            machine,
+            cpu: plan.launch.need().cpu,
+            computing: Mutex::default(),
             state: watch::Sender::default(),
             drained: AtomicBool::new(false),
             retired: AtomicBool::new(false),
@@ -114,9 +130,10 @@ impl Seat {
         self.state.borrow().clone()
     }
 
-    /// Requests that it could take now; 0 while it cannot answer.
+    /// Requests that it could take now; 0 while it cannot answer, or streams need the processors.
     pub fn free(&self) -> usize {
-        if self.can_serve() {
+        let computes = || self.computing.lock().strong_count() > 0;
+        if self.can_serve() && (computes() || self.machine.fits_ai(self.cpu)) {
             self.permits.available_permits()
         } else {
             0
@@ -159,6 +176,7 @@ impl Seat {
         }
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
         let reservation = Reservation {
+            computing: Some(self.compute()?),
             seat: Arc::clone(self),
             permit: Some(permit),
             _gauge: self.metrics.reserved(),
@@ -166,6 +184,17 @@ impl Seat {
         self.show_load();
         self.tell();
         Some(reservation)
+    }
+
+    /// The processors that it computes with, which all its requests share.
+    fn compute(&self) -> Option<Arc<Share>> {
+        let mut computing = self.computing.lock();
+        if let Some(share) = computing.upgrade() {
+            return Some(share);
+        }
+        let share = Arc::new(self.machine.take_cpu(self.cpu)?);
+        *computing = Arc::downgrade(&share);
+        Some(share)
     }
 
     /// The counters of its model.
@@ -275,6 +304,7 @@ impl Seat {
 pub struct Reservation {
     seat: Arc<Seat>,
     permit: Option<OwnedSemaphorePermit>,
+    computing: Option<Arc<Share>>,
     _gauge: GaugeGuard,
 }
 
@@ -315,7 +345,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        drop(self.permit.take());
+        drop((self.permit.take(), self.computing.take()));
         self.seat.show_load();
         self.seat.tell();
     }

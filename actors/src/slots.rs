@@ -12,6 +12,8 @@ use protocol::address::Address;
 use serde::{Serialize, Serializer};
 use telemetry::metrics::{GaugeGuard, Metrics};
 
+use crate::machine::{Machine, Share};
+
 /// Who holds a slot. Off-chain all gateways share the zero address, so the peer's IP tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct Customer {
@@ -37,12 +39,13 @@ pub struct Slots {
     draining: AtomicBool,
     closed: AtomicBool,
     customers: Mutex<HashMap<Customer, usize>>,
+    machine: Machine,
     metrics: Arc<Metrics>,
 }
 
 impl Slots {
-    /// A pool of `max` slots.
-    pub fn new(max: usize, metrics: Arc<Metrics>) -> Arc<Self> {
+    /// A pool of `max` slots, as far as `machine` has room beside its models.
+    pub fn new(max: usize, machine: Machine, metrics: Arc<Metrics>) -> Arc<Self> {
         metrics
             .node
             .set_max_sessions(u32::try_from(max).unwrap_or(u32::MAX));
@@ -54,16 +57,21 @@ impl Slots {
             draining: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             customers: Mutex::default(),
+            machine,
             metrics,
         })
     }
 
-    /// Takes a slot, or `None` when all are taken or the node drains.
+    /// Takes a slot, or `None` when all are taken, the node drains, or models have the rest of the machine.
     pub fn take(self: &Arc<Self>, customer: Customer) -> Option<Slot> {
         if self.is_draining() {
             return None;
         }
         let max = self.max();
+        if self.used() >= max {
+            return None;
+        }
+        let share = self.machine.take_stream()?;
         self.used
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
                 (used < max).then_some(used + 1)
@@ -73,6 +81,7 @@ impl Slots {
         Some(Slot {
             pool: Arc::clone(self),
             customer,
+            _share: share,
             _gauge: self.metrics.node.session(),
         })
     }
@@ -111,6 +120,7 @@ impl Slots {
     }
 
     fn publish_max(&self) {
+        self.machine.set_most_sessions(self.max());
         self.metrics
             .node
             .set_max_sessions(u32::try_from(self.max()).unwrap_or(u32::MAX));
@@ -136,10 +146,11 @@ impl Slots {
         self.draining.store(draining, Ordering::Release);
     }
 
-    /// Whether discovery must answer "capped" to this customer: full or draining, and no stream of theirs runs.
+    /// Whether discovery must answer "capped" to this customer: full, draining, or
+    /// without room beside the models, and no stream of theirs runs.
     pub fn refuses(&self, customer: &Customer) -> bool {
-        (self.is_draining() || self.used() >= self.max())
-            && !self.customers.lock().contains_key(customer)
+        let full = self.used() >= self.max() || !self.machine.fits_stream();
+        (self.is_draining() || full) && !self.customers.lock().contains_key(customer)
     }
 }
 
@@ -147,6 +158,7 @@ impl Slots {
 pub struct Slot {
     pool: Arc<Slots>,
     customer: Customer,
+    _share: Share,
     _gauge: GaugeGuard,
 }
 
@@ -185,7 +197,11 @@ mod tests {
 
     #[test]
     fn a_dropped_slot_comes_back() {
-        let slots = Slots::new(1, crate::test_metrics());
+        let slots = Slots::new(
+            1,
+            Machine::boundless(crate::test_metrics().machine.clone()),
+            crate::test_metrics(),
+        );
         let slot = slots.take(customer(1)).expect("free");
         assert!(slots.take(customer(2)).is_none());
         drop(slot);
@@ -194,7 +210,11 @@ mod tests {
 
     #[test]
     fn at_capacity_only_customers_with_a_stream_are_served() {
-        let slots = Slots::new(1, crate::test_metrics());
+        let slots = Slots::new(
+            1,
+            Machine::boundless(crate::test_metrics().machine.clone()),
+            crate::test_metrics(),
+        );
         let _slot = slots.take(customer(1)).expect("free");
         assert!(!slots.refuses(&customer(1)));
         assert!(slots.refuses(&customer(2)));
@@ -202,7 +222,11 @@ mod tests {
 
     #[test]
     fn draining_admits_nobody_new() {
-        let slots = Slots::new(2, crate::test_metrics());
+        let slots = Slots::new(
+            2,
+            Machine::boundless(crate::test_metrics().machine.clone()),
+            crate::test_metrics(),
+        );
         let _slot = slots.take(customer(1)).expect("free");
         slots.set_draining(true);
         assert!(slots.take(customer(2)).is_none());
@@ -212,7 +236,11 @@ mod tests {
 
     #[test]
     fn remote_transcoders_add_slots_only_where_they_count() {
-        let slots = Slots::new(1, crate::test_metrics());
+        let slots = Slots::new(
+            1,
+            Machine::boundless(crate::test_metrics().machine.clone()),
+            crate::test_metrics(),
+        );
         slots.set_remote(5);
         assert_eq!(slots.max(), 1);
         slots.set_max(2, true);
@@ -223,7 +251,11 @@ mod tests {
 
     #[test]
     fn a_closed_pool_is_not_opened_by_the_end_of_a_drain() {
-        let slots = Slots::new(2, crate::test_metrics());
+        let slots = Slots::new(
+            2,
+            Machine::boundless(crate::test_metrics().machine.clone()),
+            crate::test_metrics(),
+        );
         slots.close();
         slots.set_draining(false);
         assert!(slots.take(customer(1)).is_none());

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::machine;
 
 /// Programs in the order of their chapters.
-const PARTS: [&str; 3] = ["ladder", "discovery", "payments"];
+const PARTS: [&str; 4] = ["ladder", "discovery", "payments", "models"];
 
 /// `bench` in the directory of build results, made when missing.
 pub fn directory() -> PathBuf {

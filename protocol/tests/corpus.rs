@@ -1,5 +1,7 @@
 //! Replays the fuzz corpus with the stable compiler: what once went wrong must not again.
 
+#[path = "../../fuzz/checks/ai.rs"]
+mod ai;
 #[path = "../../fuzz/checks/money.rs"]
 mod checks;
 #[path = "../../fuzz/checks/remote.rs"]
@@ -20,6 +22,11 @@ fn replay(target: &str, check: fn(&[u8])) -> std::io::Result<()> {
     }
     assert!(seen > 0, "no corpus in {}", folder.display());
     Ok(())
+}
+
+#[test]
+fn ai_requests_from_the_corpus_hold() -> std::io::Result<()> {
+    replay("ai", ai::request)
 }
 
 #[test]

@@ -7,6 +7,8 @@ use actix::Actor;
 use actors::arbiters::Arbiters;
 use actors::body::BodyBudget;
 use actors::capability_broadcaster::{Broadcast, CapabilityBroadcaster};
+use actors::machine::Machine;
+use actors::machine_gauge;
 use actors::model_catalog::{ModelCatalog, Models};
 use actors::model_places::Places;
 use actors::segment_store::SegmentStore;
@@ -33,6 +35,8 @@ pub struct ActorSetup {
     pub devices: Vec<EncoderSettings>,
     /// What runners of AI models may take.
     pub ai: Need,
+    /// What streams and models share.
+    pub machine: Machine,
     /// Session slots.
     pub slots: Arc<Slots>,
     /// Where renditions wait.
@@ -199,7 +203,11 @@ fn assemble(setup: ActorSetup) -> ActorSystem {
         manager_factory(&setup, &workers, &sessions, &arbiters, manager_cell),
     );
     let catalog_cell = AddrCell::default();
-    let models = Models::new(Arc::clone(&catalog_cell), Arc::clone(&setup.metrics));
+    let models = Models::new(
+        Arc::clone(&catalog_cell),
+        setup.machine.clone(),
+        Arc::clone(&setup.metrics),
+    );
     supervise(
         "model_catalog",
         catalog_factory(&setup, &models, catalog_cell),
@@ -225,6 +233,11 @@ fn assemble(setup: ActorSetup) -> ActorSystem {
         Arc::clone(&setup.metrics),
     );
     actix_rt::spawn(advertiser.clone().follow());
+    actix_rt::spawn(machine_gauge::follow(
+        setup.machine.clone(),
+        workers.clone(),
+        models.clone(),
+    ));
     ActorSystem {
         sessions,
         workers,
@@ -287,7 +300,7 @@ fn manager_factory(
 }
 
 fn catalog_factory(setup: &ActorSetup, models: &Models, cell: AddrCell<ModelCatalog>) -> Factory {
-    let places = Places::new(setup.ai, setup.metrics.ai.clone());
+    let places = Places::new(setup.ai, setup.machine.clone(), setup.metrics.ai.clone());
     let models = models.clone();
     Box::new(move |notice| {
         let catalog = ModelCatalog::new(models.clone(), places.clone(), notice);

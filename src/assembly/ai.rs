@@ -18,7 +18,7 @@ use runners::installed;
 use runners::launch::{External, Launch, LaunchError, Launched, Native, Need};
 use telemetry::metrics::label::RunnerKind;
 
-use super::worker_binary;
+use super::{shares, worker_binary};
 
 /// Time for one answer that is not streamed: a long recording or many pictures.
 const ANSWER: Duration = Duration::from_secs(900);
@@ -44,6 +44,7 @@ impl Planner {
         let limits = WorkerLimits {
             memory: memory(settings),
             hello: LOAD,
+            niceness: shares::niceness_of_ai(settings),
         };
         Ok(Self {
             launcher: Arc::new(WorkerLauncher::new(binary.clone(), limits, None)),
@@ -167,6 +168,7 @@ fn instance(settings: &Settings) -> Instance {
         id: settings.network.service.to_string(),
         models_dir: settings.ai.models_dir.clone(),
         verbose: settings.ai.verbose,
+        cpu_weight: shares::weight_of_container(settings),
         gpus: cards
             .filter_map(|encoder| match encoder.device {
                 Device::Nvidia(index) => Some(index.to_string()),
@@ -227,6 +229,7 @@ pub fn total(settings: &Settings) -> Need {
     Need {
         memory: memory(settings),
         places: cards,
+        cpu: 0,
     }
 }
 
@@ -235,21 +238,7 @@ fn memory(settings: &Settings) -> u64 {
     settings
         .ai
         .memory
-        .unwrap_or_else(|| machine_memory() / 4 * 3)
-}
-
-/// Memory of this machine, bytes; 4 GiB when it does not say.
-fn machine_memory() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib = line.and_then(|line| {
-        line.trim()
-            .trim_end_matches("kB")
-            .trim()
-            .parse::<u64>()
-            .ok()
-    });
-    kib.map_or(4 << 30, |kib| kib << 10)
+        .unwrap_or_else(|| shares::memory() / 4 * 3)
 }
 
 /// A runner that cannot be, and why: the operator finds it among the others.

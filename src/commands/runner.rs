@@ -124,6 +124,7 @@ async fn run(options: &Options) -> Result<(), Fault> {
     let limits = WorkerLimits {
         memory: options.memory,
         hello: LOAD,
+        niceness: 0,
     };
     let launcher = WorkerLauncher::new(binary, limits, None);
     let kept = tokio::spawn(keep(launcher, settings, Arc::clone(&door)));

@@ -12,6 +12,7 @@ mod door;
 mod guard;
 pub mod label;
 mod ledger;
+mod machine;
 mod markdown;
 mod node;
 mod payments;
@@ -34,6 +35,7 @@ pub use self::door::DoorMetrics;
 pub use self::guard::GaugeGuard;
 pub use self::label::NodeType;
 pub use self::ledger::LedgerMetrics;
+pub use self::machine::MachineMetrics;
 pub use self::markdown::markdown;
 pub use self::node::NodeMetrics;
 pub use self::payments::{PayerMetrics, PaymentMetrics};
@@ -89,6 +91,8 @@ pub struct Metrics {
     pub chain: ChainMetrics,
     /// Models, runners and requests.
     pub ai: AiMetrics,
+    /// What streams and models share.
+    pub machine: MachineMetrics,
 }
 
 impl Metrics {
@@ -121,6 +125,7 @@ impl Metrics {
             ledger: LedgerMetrics::new(&build)?,
             chain: ChainMetrics::new(&build)?,
             ai: AiMetrics::new(&build)?,
+            machine: MachineMetrics::new(&build)?,
             registry,
         };
         metrics

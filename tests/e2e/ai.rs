@@ -7,4 +7,5 @@ mod containers;
 mod remote;
 mod runner;
 mod survival;
+mod together;
 mod truth;

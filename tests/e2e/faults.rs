@@ -10,13 +10,13 @@ mod stop;
 use std::time::Duration;
 
 /// How long a load lasts.
-fn load_time() -> Duration {
+pub fn load_time() -> Duration {
     let asked = std::env::var("ORCHESTRION_FAULT_SECONDS").ok();
     Duration::from_secs(asked.and_then(|text| text.parse().ok()).unwrap_or(6))
 }
 
 /// The value below which `percent` of the samples lie.
-fn percentile(samples: &mut [Duration], percent: usize) -> Duration {
+pub fn percentile(samples: &mut [Duration], percent: usize) -> Duration {
     samples.sort_unstable();
     let last = samples.len().saturating_sub(1);
     let place = (samples.len() * percent).div_ceil(100).saturating_sub(1);

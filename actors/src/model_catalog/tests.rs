@@ -99,8 +99,9 @@ fn plan(model: &str, warm: bool, capacity: usize, launch: &Arc<Fake>) -> Plan {
 async fn house(total: Need, plans: Vec<Plan>) -> Models {
     let metrics = crate::test_metrics();
     let cell: AddrCell<ModelCatalog> = AddrCell::default();
-    let models = Models::new(Arc::clone(&cell), Arc::clone(&metrics));
-    let places = Places::new(total, metrics.ai.clone());
+    let machine = Machine::boundless(crate::test_metrics().machine.clone());
+    let models = Models::new(Arc::clone(&cell), machine.clone(), Arc::clone(&metrics));
+    let places = Places::new(total, machine, metrics.ai.clone());
     let keeper = Keeper.start();
     let notice = DeathNotice::new("model_catalog", keeper.recipient());
     let catalog = ModelCatalog::new(models.clone(), places, notice);
@@ -205,8 +206,8 @@ async fn a_cold_model_is_started_by_the_first_request() {
 #[actix::test]
 async fn an_idle_cold_model_makes_room_and_a_busy_or_warm_one_does_not() {
     let need = Need {
-        memory: 0,
         places: 1,
+        ..Need::default()
     };
     let fake = || {
         Arc::new(Fake {

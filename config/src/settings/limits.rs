@@ -20,6 +20,10 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// Bytes of memory one worker process may use.
     pub worker_bytes: u64,
+    /// Per cent of the processors that are video's where models run beside it, 1 to 99; the others are AI's.
+    pub video_cpu: u8,
+    /// The same of the memory.
+    pub video_memory: u8,
     /// Time that running streams get when the node is told to stop.
     #[serde(serialize_with = "seconds")]
     pub drain_timeout: Duration,
@@ -33,6 +37,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Limits {
         body_bytes: reader.bytes("bodyMemory"),
         body_timeout: reader.duration("bodyTimeout"),
         worker_bytes: reader.bytes("workerMemory"),
+        video_cpu: reader.number("videoCpuShare").unwrap_or(75),
+        video_memory: reader.number("videoMemoryShare").unwrap_or(25),
         drain_timeout: reader.duration("drainTimeout"),
     };
     if limits.body_timeout.is_zero() {

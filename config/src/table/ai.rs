@@ -42,6 +42,22 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .roles(W)
     .ours(),
+    OptionSpec::new(
+        "videoCpuShare",
+        Kind::int(1, 99),
+        "75",
+        "Per cent of the processors that belong to video where AI models run beside it; the others belong to AI",
+    )
+    .roles(W)
+    .ours(),
+    OptionSpec::new(
+        "videoMemoryShare",
+        Kind::int(1, 99),
+        "25",
+        "Per cent of the memory that belongs to video where AI models run beside it; the other belongs to AI",
+    )
+    .roles(W)
+    .ours(),
     OptionSpec::bool(
         "aiServiceRegistry",
         false,

@@ -47,8 +47,8 @@ pub struct Container {
 impl Launch for Container {
     fn need(&self) -> Need {
         Need {
-            memory: 0,
             places: 1,
+            ..Need::default()
         }
     }
 

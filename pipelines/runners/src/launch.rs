@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use host::job::{FoundModel, ModelSettings};
+use host::job::{Device, FoundModel, ModelSettings};
 use host::process::WorkerLauncher;
 use protocol::ai::Pipeline;
 
@@ -22,6 +22,8 @@ pub struct Need {
     pub memory: u64,
     /// Places for containers.
     pub places: usize,
+    /// Processors while it computes, thousandths of a core; 0 for what computes elsewhere.
+    pub cpu: u64,
 }
 
 /// A started runner.
@@ -108,6 +110,10 @@ impl Launch for Native {
         Need {
             memory: self.found.memory.saturating_add(requests),
             places: 0,
+            cpu: match self.settings.device {
+                Device::Cpu => u64::from(self.settings.threads) * 1000,
+                Device::Nvidia(_) => 0,
+            },
         }
     }
 

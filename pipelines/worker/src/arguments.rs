@@ -37,6 +37,8 @@ pub(crate) struct Serve {
     pub(crate) memory: Option<u64>,
     /// The only directory that may be written.
     pub(crate) scratch: Option<PathBuf>,
+    /// How far it steps back behind other processes, 0 to 19.
+    pub(crate) niceness: u8,
 }
 
 pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Mode, lexopt::Error> {
@@ -50,6 +52,7 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Mode, lexopt::Error> {
         match argument {
             Long("memory") => serve.memory = Some(parser.value()?.parse()?),
             Long("scratch") => serve.scratch = Some(parser.value()?.into()),
+            Long("nice") => serve.niceness = parser.value()?.parse()?,
             Long("write-registry") => write_registry = Some(parser.value()?.into()),
             Long("elements") => elements = true,
             Long("inspect-model") => {
@@ -81,10 +84,11 @@ mod tests {
 
     #[test]
     fn the_daemons_command_line_is_understood() {
-        let mode = parsed(&["--memory", "1000", "--scratch", "/s"]).unwrap();
+        let mode = parsed(&["--memory", "1000", "--scratch", "/s", "--nice", "5"]).unwrap();
         let expected = Serve {
             memory: Some(1000),
             scratch: Some("/s".into()),
+            niceness: 5,
         };
         assert_eq!(mode, Mode::Serve(expected));
     }

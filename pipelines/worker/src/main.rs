@@ -58,6 +58,10 @@ fn act(mode: Mode) -> Result<(), WorkerError> {
 fn serve(arguments: Serve) -> Result<(), WorkerError> {
     let begun = sandbox::begin();
     log_to_stderr();
+    // Threads inherit it, so it comes before the first one.
+    if let Err(error) = rustix::process::nice(arguments.niceness.into()) {
+        tracing::warn!(%error, "the priority of this process stays as it was");
+    }
     let (greeted, role) = Link::from_stdin()?.welcome()?;
     let mut plan = plan(&arguments, role.device().clone());
     // Behind the walls: what is loaded from here on belongs to the code that is walled in.

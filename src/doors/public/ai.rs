@@ -9,6 +9,7 @@ mod memory;
 mod stored;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actors::facts::ModelKey;
 use actors::model_catalog::NoPlace;
@@ -43,6 +44,11 @@ use crate::doors::requests::{self, Unreadable};
 const LINKS: &[u8] = b"Livepeer-AI-Worker-1.0";
 /// Text that makes a gateway try another node, and come back.
 const FULL: &str = "insufficient capacity";
+/// Runners that one request may lose: it may be what kills them.
+const TRIES: usize = 3;
+/// How long another runner is looked for, and the pause before each look.
+const AGAIN: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a request got no answer.
 enum Failed {
@@ -149,24 +155,32 @@ impl Job {
         }
     }
 
-    /// Runs the request; once more on another runner, where the first is lost before it has answered anything.
+    /// Runs the request; again on other runners, where one is lost before it has answered anything. A place that was just given
+    /// back may be news to a worker on another machine, hence the pauses.
     async fn run(
         &self,
-        place: Reservation,
+        mut place: Reservation,
         request: Request,
         model: &str,
     ) -> (Reservation, Result<Answer, RunError>) {
-        let first = place.run(request.clone()).await;
-        let Err(error @ RunError::Broken { .. }) = &first else {
-            return (place, first);
-        };
-        let Ok(other) = self.door.context.models.reserve(self.pipeline, model) else {
-            return (place, first);
-        };
-        tracing::warn!(%error, model, "a runner was lost; its request goes to another");
-        place.seat().metrics().failed(cause(error));
-        let second = other.run(request).await;
-        (other, second)
+        let mut tries = 1;
+        let mut outcome = place.run(request.clone()).await;
+        let until = Instant::now() + AGAIN;
+        while let Err(error @ RunError::Broken { .. }) = &outcome
+            && tries < TRIES
+            && Instant::now() < until
+        {
+            tokio::time::sleep(PAUSE).await;
+            let Ok(other) = self.door.context.models.reserve(self.pipeline, model) else {
+                continue;
+            };
+            tracing::warn!(%error, model, "a runner was lost; its request goes to another");
+            place.seat().metrics().failed(cause(error));
+            tries += 1;
+            outcome = other.run(request.clone()).await;
+            place = other;
+        }
+        (place, outcome)
     }
 
     /// The headers' part: whoever is no gateway of ours is not listened to.

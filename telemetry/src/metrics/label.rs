@@ -315,6 +315,26 @@ label_values! {
 }
 
 label_values! {
+    /// What shares the machine.
+    Work {
+        /// Streams.
+        Video = "video",
+        /// Models.
+        Ai = "ai",
+    }
+}
+
+label_values! {
+    /// What of the machine is shared.
+    Resource {
+        /// Processors.
+        Cpu = "cpu",
+        /// Memory.
+        Memory = "memory",
+    }
+}
+
+label_values! {
     /// What answers for a model.
     RunnerKind {
         /// A container that the node starts.

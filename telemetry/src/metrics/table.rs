@@ -341,6 +341,12 @@ table! {
         "Memory that runners hold, in bytes.";
     AI_LEDGER: Gauge "orchestrion_ai_memory_reserved_bytes" []
         "Memory of this machine that is set aside for native models, in bytes.";
+    MACHINE_CPU: Gauge "orchestrion_machine_cpu_cores" ["work"]
+        "Cores that streams take as measured, and that models claim while they compute.";
+    MACHINE_MEMORY: Gauge "orchestrion_machine_memory_bytes" ["work"]
+        "Memory that streams take as measured, and that loaded models claim, in bytes.";
+    MACHINE_REFUSED: Counter "orchestrion_machine_refused_total" ["work", "resource"]
+        "Streams and models that were refused because the rest of the machine is the other's.";
     AI_REFUSED: Counter "orchestrion_ai_refused_total" ["reason", "pipeline"]
         "AI requests refused before they began, by reason.";
     AI_SECONDS: Histogram "orchestrion_ai_request_seconds" ["pipeline", "model_name"] {0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0}

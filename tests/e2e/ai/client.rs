@@ -1,6 +1,7 @@
 //! A gateway that asks for AI, and the nodes that it asks.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use protocol::ai::Pipeline;
 use protocol::capabilities::{Capabilities, Capability, ModelConstraint};
@@ -33,6 +34,31 @@ pub fn models_dir() -> PathBuf {
 /// A sample picture: `small.png`, or what the network makes of it, `twice.png`.
 pub fn sample(name: &str) -> Vec<u8> {
     std::fs::read(models_dir().join("samples").join(name)).expect("a sample")
+}
+
+/// How often a test kills what it kills; `ORCHESTRION_KILLS` asks for more.
+pub fn kills(few: usize) -> usize {
+    let asked = std::env::var("ORCHESTRION_KILLS").ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(few)
+}
+
+/// How long nobody could be served after each kill.
+pub fn print_absences(what: &str, mut away: Vec<Duration>) {
+    away.sort();
+    println!(
+        "{} kills of {what}: served again after {:?} (median), {:?} at most",
+        away.len(),
+        away[away.len() / 2],
+        away[away.len() - 1]
+    );
+}
+
+/// Reads a streamed answer to whatever end it comes to; nobody waits for ever.
+pub async fn drained(mut held: Response) {
+    let end = async { while let Ok(Some(_)) = held.chunk().await {} };
+    tokio::time::timeout(Duration::from_secs(10), end)
+        .await
+        .expect("the stream ends");
 }
 
 /// Both models, natively.
@@ -155,6 +181,14 @@ impl Asker {
         let model = fields["model"].as_str().unwrap_or(LLM).to_owned();
         let request = self.request(Pipeline::Llm, &model).await;
         request.json(&fields).send().await.expect("an answer")
+    }
+
+    /// An answer of the language model that goes on for long.
+    pub async fn long(&self) -> Response {
+        let story = question_of("Write a long story about a dog.", 2000, true);
+        let mut held = self.chat(story).await;
+        held.chunk().await.expect("stream").expect("a part");
+        held
     }
 
     /// The whole text of an answer of the language model.

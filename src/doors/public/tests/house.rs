@@ -8,6 +8,7 @@ use actix::Actor;
 use actors::arbiters::Arbiters;
 use actors::body::BodyBudget;
 use actors::capability_broadcaster::{Broadcast, Identity, Snapshot};
+use actors::machine::Machine;
 use actors::model_catalog::Models;
 use actors::segment_store::{SegmentStore, StoreLimits};
 use actors::session_manager::{SessionManager, Sessions};
@@ -59,7 +60,8 @@ pub fn context(
     max_sessions: usize,
 ) -> (PublicContext, AddrCell<SessionManager>) {
     let metrics = metrics();
-    let slots = Slots::new(max_sessions, Arc::clone(&metrics));
+    let machine = Machine::boundless(metrics.machine.clone());
+    let slots = Slots::new(max_sessions, machine.clone(), Arc::clone(&metrics));
     let cell = AddrCell::default();
     let identity = Identity {
         address: protocol::address::Address::ZERO,
@@ -75,7 +77,7 @@ pub fn context(
         webhook: None,
         tokens: TokenKey::new([7; 32]),
         broadcast,
-        models: Models::new(AddrCell::default(), Arc::clone(&metrics)),
+        models: Models::new(AddrCell::default(), machine, Arc::clone(&metrics)),
         ai_workers: None,
         split: None,
         sessions: Sessions::new(Arc::clone(&cell), slots, Arc::clone(&metrics)),

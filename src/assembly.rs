@@ -111,12 +111,15 @@ pub enum StartError {
     /// The certificate of the public port.
     #[error(transparent)]
     Certificate(#[from] public::CertificateError),
-    /// The client for segment URLs.
+    /// The clients of the public port.
     #[error(transparent)]
-    Fetch(#[from] public::FetchError),
+    Door(#[from] public::DoorError),
     /// Threads.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+    /// The operator's store.
+    #[error("-objectStore makes no address of its bucket: {0}")]
+    ObjectStore(#[from] rusty_s3::BucketError),
     /// Signals.
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
@@ -244,7 +247,7 @@ impl Node {
             planner.apply(&settings, &models).await;
         })];
         let public_open = Arc::new(AtomicBool::new(false));
-        let transcoder = transcode_for(&settings, &actors, &store, &budget, &broadcast)?;
+        let transcoder = transcode_for(&settings, &actors, &budget, &broadcast)?;
         let ai_worker = serve_models_to(&settings, &actors)?;
         let view = View {
             node_id: node_id(),
@@ -460,7 +463,6 @@ fn serve_models_to(settings: &Settings, actors: &ActorSystem) -> Result<Option<L
 fn transcode_for(
     settings: &Settings,
     actors: &ActorSystem,
-    store: &SegmentStore,
     budget: &BodyBudget,
     broadcast: &Broadcast,
 ) -> Result<Option<Link>, StartError> {
@@ -475,7 +477,6 @@ fn transcode_for(
         orchestrator: orchestrator.to_string(),
         secret: secret.clone(),
         sessions: actors.sessions.clone(),
-        store: store.clone(),
         budget: budget.clone(),
         broadcast: Arc::clone(broadcast),
     };

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use actors::body::BodyBudget;
 use actors::capability_broadcaster::Broadcast;
-use actors::segment_store::SegmentStore;
 use actors::session_manager::Sessions;
 use config::Secret;
 use protocol::pb;
@@ -27,8 +26,6 @@ pub struct Setup {
     pub secret: Secret,
     /// Sessions and their slots, which are what we register with.
     pub sessions: Sessions,
-    /// Where finished renditions wait until they are posted.
-    pub store: SegmentStore,
     /// Bytes of segments under way.
     pub budget: BodyBudget,
     /// What this machine can do.

@@ -173,7 +173,7 @@ mod tests {
                 .set
                 .contains(wanted)
         };
-        let untested = Capability::StorageS3;
+        let untested = Capability::H264;
         let video = Capabilities::demand([Capability::H264].into_iter().collect());
         let llm = Capabilities::demand([Capability::Llm].into_iter().collect());
         assert!(!has(&video, untested) && !has(&Capabilities::default(), untested));

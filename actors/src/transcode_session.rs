@@ -41,12 +41,12 @@ pub const IDLE: Duration = Duration::from_secs(70);
 /// A segment that was transcoded and stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transcoded {
-    /// Each rendition, in the order of the profiles; the bytes are those in the store.
+    /// Each rendition, in the order of the profiles; the bytes are those in the store, if they are kept there.
     pub contents: Vec<Bytes>,
     /// Encoded pixels of each rendition, in the order of the profiles.
     pub pixels: Vec<u64>,
-    /// Whether the perceptual hash of each rendition is in the store, in the order of the profiles.
-    pub hashed: Vec<bool>,
+    /// The perceptual hash of each rendition, in the order of the profiles; empty where there is none.
+    pub hashes: Vec<Bytes>,
     /// What it cost.
     pub stats: JobStats,
     /// Tries that failed before.
@@ -64,6 +64,8 @@ pub struct SegmentRequest {
     pub order: Arc<SegmentCredentials>,
     /// Its bytes.
     pub body: Body,
+    /// Whether the node's own store keeps the renditions, for the gateway to fetch.
+    pub keep: bool,
     /// When its headers arrived.
     pub arrived: Instant,
     /// Where the answer goes.
@@ -349,7 +351,7 @@ impl TranscodeSession {
 
     fn finish(&mut self, queued: Queued, outcome: Result<Delivery, SegmentFailure>) {
         let request = queued.request;
-        let answer = outcome.and_then(|delivery| self.store(&request.spec, delivery));
+        let answer = outcome.and_then(|delivery| self.store(&request.spec, request.keep, delivery));
         let worker = self.worker.as_ref().map(Worker::id);
         match &answer {
             Ok(transcoded) => {
@@ -387,11 +389,14 @@ impl TranscodeSession {
         let _ = request.reply.send(answer);
     }
 
-    fn store(&self, spec: &SegmentJob, delivery: Delivery) -> SegmentAnswer {
+    fn store(&self, spec: &SegmentJob, keep: bool, delivery: Delivery) -> SegmentAnswer {
         let mut pixels = Vec::with_capacity(spec.profiles.len());
         let mut contents = Vec::with_capacity(spec.profiles.len());
-        let mut hashed = Vec::with_capacity(spec.profiles.len());
+        let mut hashes = Vec::with_capacity(spec.profiles.len());
         let put = |profile: &VideoProfile, name: &str, bytes| {
+            if !keep {
+                return Ok(());
+            }
             let object = Object {
                 bytes,
                 mime: profile.format.mime(),
@@ -407,21 +412,18 @@ impl TranscodeSession {
             let name = result::rendition_file(profile, spec.seq);
             contents.push(rendition.bytes.clone());
             put(profile, &name, rendition.bytes)?;
-            hashed.push(!rendition.hash.is_empty());
             if !rendition.hash.is_empty() {
-                put(
-                    profile,
-                    &result::hash_file(profile, spec.seq),
-                    rendition.hash,
-                )?;
+                let name = result::hash_file(profile, spec.seq);
+                put(profile, &name, rendition.hash.clone())?;
             }
+            hashes.push(rendition.hash);
             pixels.push(rendition.pixels);
         }
         self.stream.pixels(pixels.iter().sum());
         Ok(Transcoded {
             contents,
             pixels,
-            hashed,
+            hashes,
             stats: delivery.stats,
             retries: delivery.retries,
         })

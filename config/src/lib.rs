@@ -40,10 +40,10 @@ pub use report::{ConfigErrors, Level, Notice, Origin};
 pub use secret::{Secret, SecretUrl};
 pub use settings::{
     Ai, AiModel, AllowedSegmentHost, Backend, Chain, Credit, Currency, Devices, EndPoints, Feed,
-    Images, KeyStore, Limits, LogFormat, ModelPrice, Monitoring, Network, OperatorPort, PIPELINES,
-    Password, PasswordSource, Payments, Price, Prices, Program, RedeemerClient, RedeemerServer,
-    Redemption, Remote, Roles, Settings, Tickets, TlsFiles, Transactions, Video, X264,
-    public_network,
+    Images, KeyStore, Limits, LogFormat, ModelPrice, Monitoring, Network, ObjectStore,
+    OperatorPort, PIPELINES, Password, PasswordSource, Payments, Price, Prices, Program,
+    RedeemerClient, RedeemerServer, Redemption, Remote, Roles, Settings, Tickets, TlsFiles,
+    Transactions, Video, X264, public_network,
 };
 pub use table::{AREAS, Area, OptionSpec, Role, Secrecy, Status, find, options};
 pub use values::Values;

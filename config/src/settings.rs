@@ -7,6 +7,7 @@ mod chain_networks;
 mod gateway_prices;
 mod limits;
 mod network;
+mod object_store;
 mod payments;
 mod prices;
 mod program;
@@ -20,6 +21,7 @@ pub use chain::{Chain, EndPoints, KeyStore, Password, PasswordSource, Transactio
 pub use chain_networks::public_network;
 pub use limits::Limits;
 pub use network::{AllowedSegmentHost, Network, OperatorPort, TlsFiles};
+pub use object_store::ObjectStore;
 pub use payments::{Credit, Payments, Tickets};
 pub use prices::{Currency, Feed, ModelPrice, Price, Prices};
 pub use program::{LogFormat, Monitoring, Program};
@@ -50,6 +52,8 @@ pub struct Settings {
     pub roles: Roles,
     /// Addresses, certificates, who may connect.
     pub network: Network,
+    /// Where renditions are written instead of memory; `None` = memory.
+    pub object_store: Option<ObjectStore>,
     /// What joins an orchestrator and its remote transcoders.
     pub remote: Remote,
     /// Sessions, devices, encoder.
@@ -89,6 +93,7 @@ pub(crate) fn build(
     let remote = remote::read(&mut reader, &roles);
     let ai = ai::read(&mut reader, &roles, &program.data_dir);
     Settings {
+        object_store: object_store::read(&mut reader, &roles),
         video: video::read(&mut reader, &roles, &remote),
         remote,
         payments: payments::read(&mut reader, &roles, chain.as_ref(), &ai),

@@ -101,7 +101,7 @@ impl Capability {
         ]
     };
 
-    /// What every node of ours can do whatever hardware it has: containers, rates, tokens, its own segment store.
+    /// What every node of ours can do whatever hardware it has: containers, rates, tokens, its own segment store and gateways'.
     /// Codecs, pixel formats and signatures join when a test of the machine passed ([`Capabilities::tested`]).
     pub const WITHOUT_TEST: &[Self] = {
         use Capability::*;
@@ -110,6 +110,8 @@ impl Capability {
             Mp4,
             FractionalFramerates,
             StorageDirect,
+            StorageS3,
+            StorageGcs,
             H264Baseline,
             H264Main,
             H264High,

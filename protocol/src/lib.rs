@@ -17,6 +17,7 @@ pub mod remote;
 pub mod result;
 pub mod segment;
 pub mod signature;
+pub mod storage;
 pub mod texts;
 pub mod token;
 

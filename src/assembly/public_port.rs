@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::StartError;
 use crate::doors::public::{
-    FetchPolicy, Paid, PublicContext, PublicDoor, PublicLimits, Split, Transport, bind,
+    FetchPolicy, OwnStore, Paid, PublicContext, PublicDoor, PublicLimits, Split, Transport, bind,
     given_certificate, own_certificate,
 };
 
@@ -71,6 +71,8 @@ impl PublicPort {
             let (models, store) = (parts.models.clone(), parts.store.clone());
             AiWorkers::new(models, store, Arc::clone(&parts.broadcast))
         });
+        let own = settings.object_store.as_ref().map(OwnStore::new);
+        let object_store = own.transpose()?.map(Arc::new);
         let context = PublicContext {
             network: match &paid {
                 Some(_) => Network::OnChain,
@@ -88,6 +90,7 @@ impl PublicPort {
             budget: parts.budget,
             metrics: parts.metrics,
             limits: Arc::clone(&limits),
+            object_store,
             fetch: Arc::clone(&fetch),
             trusted_proxies: settings.network.trusted_proxies.clone().into(),
             clock: unix_ms,

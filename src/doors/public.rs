@@ -28,6 +28,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod transcoders;
+mod upload;
 
 use std::sync::Arc;
 
@@ -56,10 +57,12 @@ pub use self::limits::PublicLimits;
 pub use self::listener::bind;
 pub use self::paid::Paid;
 pub use self::split::Split;
+pub use self::upload::{OwnStore, UploadError};
 
 use self::fetch::Fetcher;
 use self::front::Services;
 use self::gate::Gate;
+use self::upload::Uploader;
 
 /// What the handlers read and ask. Cheap to clone.
 #[derive(Clone)]
@@ -90,6 +93,8 @@ pub struct PublicContext {
     pub metrics: Arc<Metrics>,
     /// Bounds; may be replaced while the node runs. Those of connections count from the next connection on.
     pub limits: Arc<ArcSwap<PublicLimits>>,
+    /// The operator's own store; `None` = renditions stay in memory until the gateway has fetched them.
+    pub object_store: Option<Arc<OwnStore>>,
     /// Where segment URLs may point; may be replaced while the node runs.
     pub fetch: Arc<ArcSwap<FetchPolicy>>,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -112,6 +117,7 @@ pub(super) struct Door {
     context: PublicContext,
     gate: Gate,
     fetcher: Fetcher,
+    uploader: Arc<Uploader>,
     /// Memory for AI requests under way, MiB.
     requests: Arc<Semaphore>,
 }
@@ -130,6 +136,17 @@ impl Door {
     }
 }
 
+/// Why the door cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// The client for segment URLs.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The client for stores.
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+}
+
 /// The public port, ready to serve.
 pub struct PublicDoor {
     door: Arc<Door>,
@@ -141,14 +158,16 @@ impl PublicDoor {
     /// A door that answers from `context`.
     ///
     /// # Errors
-    /// [`FetchError::Client`] when the HTTP client for segment URLs cannot be made.
-    pub fn new(context: PublicContext, transport: Transport) -> Result<Self, FetchError> {
+    /// [`DoorError`] when an HTTP client cannot be made.
+    pub fn new(context: PublicContext, transport: Transport) -> Result<Self, DoorError> {
         let fetcher = Fetcher::new(Arc::clone(&context.fetch), &context.limits.load())?;
+        let uploader = Arc::new(Uploader::new(Arc::clone(&context.fetch))?);
         let gate = Gate::new(Arc::clone(&context.limits));
         let door = Arc::new(Door {
             context,
             gate,
             fetcher,
+            uploader,
             requests: Arc::new(Semaphore::new(ai::REQUESTS_MIB)),
         });
         let services = Services::new(&door);

@@ -51,7 +51,6 @@ pub(super) struct Jobs {
 struct Finished {
     transcoded: Transcoded,
     order: SegmentCredentials,
-    session_id: String,
 }
 
 impl Jobs {
@@ -132,6 +131,8 @@ impl Jobs {
             },
             order: std::sync::Arc::new(order.clone()),
             body,
+            // They travel inside the results.
+            keep: false,
             arrived: Instant::now(),
             reply,
         };
@@ -156,11 +157,7 @@ impl Jobs {
         let answer = answer.await;
         let answer = answer.map_err(|_| texts::TRANSCODER_STOPPED.to_owned())?;
         let transcoded = answer.map_err(|failure| failure.text.into_owned())?;
-        Ok(Finished {
-            transcoded,
-            order,
-            session_id,
-        })
+        Ok(Finished { transcoded, order })
     }
 
     async fn answer(&self, task: i64, outcome: Result<Finished, String>) {
@@ -205,18 +202,7 @@ impl Jobs {
     }
 
     fn body(&self, finished: &Finished, boundary: &str) -> Bytes {
-        let Finished {
-            transcoded,
-            order,
-            session_id,
-        } = finished;
-        let hash = |index: usize| {
-            let profile = order.profiles.get(index)?;
-            let file = result::hash_file(profile, order.seq);
-            let hashed = transcoded.hashed.get(index).copied().unwrap_or(false);
-            let found = hashed.then(|| self.setup.store.get(session_id, &profile.name, &file));
-            Some(found??.bytes)
-        };
+        let Finished { transcoded, order } = finished;
         let files = transcoded.contents.iter().zip(&transcoded.pixels);
         let renditions: Vec<_> = order
             .profiles
@@ -227,7 +213,7 @@ impl Jobs {
                 let rendition = Rendition {
                     bytes: bytes.clone(),
                     pixels: *pixels,
-                    hash: hash(index).unwrap_or_default(),
+                    hash: transcoded.hashes.get(index).cloned().unwrap_or_default(),
                 };
                 (profile.format, rendition)
             })

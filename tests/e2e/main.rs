@@ -30,6 +30,7 @@ mod push;
 mod remote;
 mod sessions;
 mod settings;
+mod stores;
 mod urls;
 mod wire;
 mod workers;

@@ -35,9 +35,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new("x264Preset", Kind::Choice(X264_PRESETS), "balanced", "Speed level of the CPU encoder; medium is what the reference uses, balanced looks the same for less").roles(T).ours(),
     OptionSpec::new("x264Lookahead", Kind::int(0, 250), "", "Frames the CPU encoder looks ahead").default_note("the preset's").roles(T).ours(),
     OptionSpec::new("x264Threads", Kind::int(0, 128), "0", "Threads per CPU encoder; 0 lets the node choose").roles(T).ours(),
-    OptionSpec::new("objectStore", Kind::AnyUrl, "", "Store to which renditions are written instead of node memory")
+    OptionSpec::new("objectStore", Kind::AnyUrl, "", "Store to which renditions are written instead of node memory: s3://KEY:SECRET@REGION/BUCKET, or s3+https://KEY:SECRET@HOST/BUCKET")
         .roles(&[Role::Orchestrator])
-        .credentials()
-        .needs("object stores"),
+        .credentials(),
     OptionSpec::new("recordStore", Kind::Text, "", "Store for a gateway's recordings").credentials().gateway(),
 ];

@@ -83,7 +83,7 @@ impl Fetcher {
     ) -> Result<impl Stream<Item = Result<Bytes, FetchError>> + Send + use<>, FetchError> {
         let mut url = Url::parse(url).map_err(|_| FetchError::Url(url.to_owned()))?;
         for _ in 0..=redirects {
-            self.check(&url)?;
+            check(&self.policy.load(), &url)?;
             let response = self
                 .client
                 .get(url.clone())
@@ -102,28 +102,27 @@ impl Fetcher {
         }
         Err(FetchError::Redirects(redirects))
     }
+}
 
-    /// Judges what can be seen before names are resolved; addresses in a URL are never resolved. Odd ways to write
-    /// one (`0x7f.1`, `2130706433`) have been read as addresses by the parser.
-    fn check(&self, url: &Url) -> Result<(), FetchError> {
-        let bad = || FetchError::Url(url.to_string());
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(bad());
-        }
-        let address = match url.host().ok_or_else(bad)? {
-            Host::Domain(_) => return Ok(()),
-            Host::Ipv4(address) => address.into(),
-            Host::Ipv6(address) => address.into(),
-        };
-        let policy = self.policy.load();
-        if policy.permits(None, address) {
-            Ok(())
-        } else {
-            Err(FetchError::Forbidden {
-                host: address.to_string(),
-                address: address.to_string(),
-            })
-        }
+/// Judges what can be seen before names are resolved; addresses in a URL are never resolved. Odd ways to write
+/// one (`0x7f.1`, `2130706433`) have been read as addresses by the parser.
+pub(super) fn check(policy: &FetchPolicy, url: &Url) -> Result<(), FetchError> {
+    let bad = || FetchError::Url(url.to_string());
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(bad());
+    }
+    let address = match url.host().ok_or_else(bad)? {
+        Host::Domain(_) => return Ok(()),
+        Host::Ipv4(address) => address.into(),
+        Host::Ipv6(address) => address.into(),
+    };
+    if policy.permits(None, address) {
+        Ok(())
+    } else {
+        Err(FetchError::Forbidden {
+            host: address.to_string(),
+            address: address.to_string(),
+        })
     }
 }
 
@@ -142,7 +141,7 @@ fn next(url: &Url, response: &Response) -> Result<Option<Url>, FetchError> {
 
 /// Resolves names and gives out addresses only if every one is permitted. The connection is made to what it gave out, so a
 /// name cannot change its mind in between.
-struct CheckedResolver(Arc<ArcSwap<FetchPolicy>>);
+pub(super) struct CheckedResolver(pub(super) Arc<ArcSwap<FetchPolicy>>);
 
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {

@@ -23,6 +23,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use protocol::refusal::Refusal;
 use protocol::result;
 use protocol::segment::{SegmentCredentials, URL_CONTENT_TYPE};
+use protocol::storage::ExternalStore;
 use telemetry::metrics::StreamMetrics;
 use telemetry::metrics::label::{self, Stage};
 use tokio::sync::oneshot;
@@ -34,6 +35,7 @@ use super::admission::{self, Admitted};
 use super::paid::Bought;
 use super::peer::Peer;
 use super::refused::Refused;
+use super::upload::{Destination, Uploader};
 use super::{Door, reply};
 
 /// See the module.
@@ -91,7 +93,9 @@ async fn accept(
     let duration = std::time::Duration::from_millis(credentials.duration_ms.into());
     stream.emerged(duration);
 
-    let (outcome, mut writer) = enqueue(door, &admitted, arrived).await;
+    let destination = destination(door, &admitted);
+    let keep = destination.is_none();
+    let (outcome, mut writer) = enqueue(door, &admitted, keep, arrived).await;
     let pace = Pace::upload(&limits, duration);
     let hash = if is_url(headers) {
         let url = intake::text(body, limits.text_bytes, &pace).await?;
@@ -109,7 +113,21 @@ async fn accept(
         writer.confirm();
     }
     door.gate.vouch(peer.address);
-    Ok(pending(door, admitted, bought, outcome, &stream, arrived))
+    let upload = destination.map(|to| (Arc::clone(&door.uploader), to));
+    Ok(pending(
+        door, admitted, bought, outcome, stream, upload, arrived,
+    ))
+}
+
+/// Where the renditions go, if the gateway does not fetch them here.
+fn destination(door: &Door, admitted: &Admitted) -> Option<Destination> {
+    let theirs = admitted.credentials.storage.as_ref();
+    let theirs = theirs.and_then(ExternalStore::from_pb);
+    let ours = || {
+        let own = door.context.object_store.clone()?;
+        Some(Destination::Own(own, admitted.token.session_id.clone()))
+    };
+    theirs.map(Destination::Gateway).or_else(ours)
 }
 
 fn pending(
@@ -117,7 +135,8 @@ fn pending(
     admitted: Admitted,
     bought: Option<Bought>,
     outcome: Result<oneshot::Receiver<SegmentAnswer>, SegmentFailure>,
-    stream: &StreamMetrics,
+    stream: StreamMetrics,
+    upload: Option<(Arc<Uploader>, Destination)>,
     arrived: Instant,
 ) -> Pending {
     let complete = Instant::now();
@@ -135,7 +154,9 @@ fn pending(
         admitted,
         bought,
         outcome,
+        upload,
         complete,
+        stream,
         metrics: Arc::clone(&door.context.metrics),
     }
 }
@@ -144,6 +165,7 @@ fn pending(
 async fn enqueue(
     door: &Door,
     admitted: &Admitted,
+    keep: bool,
     arrived: Instant,
 ) -> (
     Result<oneshot::Receiver<SegmentAnswer>, SegmentFailure>,
@@ -155,6 +177,7 @@ async fn enqueue(
         spec: job(door, &admitted.credentials),
         order: Arc::new(admitted.credentials.clone()),
         body,
+        keep,
         arrived,
         reply,
     };

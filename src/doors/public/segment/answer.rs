@@ -11,13 +11,17 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures::stream;
 use prost::Message;
+use protocol::profile::VideoProfile;
 use protocol::{pb, result};
 use telemetry::Metrics;
+use telemetry::metrics::StreamMetrics;
+use telemetry::metrics::label::FailureCause;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::super::admission::Admitted;
 use super::super::paid::Bought;
+use super::super::upload::{Destination, File, UploadError, Uploader};
 
 /// A segment whose hash was right and whose work is under way, or failed to begin.
 pub(super) struct Pending {
@@ -27,6 +31,10 @@ pub(super) struct Pending {
     pub bought: Option<Bought>,
     /// Where the outcome comes from.
     pub outcome: Result<oneshot::Receiver<SegmentAnswer>, SegmentFailure>,
+    /// Where renditions are brought; `None` where the gateway fetches them.
+    pub upload: Option<(Arc<Uploader>, Destination)>,
+    /// The stream's counters.
+    pub stream: StreamMetrics,
     /// When the last byte had come.
     pub complete: Instant,
     /// Where events are counted.
@@ -60,7 +68,20 @@ impl Pending {
                 self.metrics
                     .video
                     .node_overhead(self.complete.elapsed().saturating_sub(codec));
-                let segments = segments(&self.admitted, &transcoded);
+                let segments = match &self.upload {
+                    None => segments(&self.admitted, &transcoded),
+                    Some((uploader, to)) => {
+                        match uploaded(uploader, to, &self.admitted, &transcoded).await {
+                            Ok(segments) => segments,
+                            Err(error) => {
+                                self.stream.failed(FailureCause::SaveData);
+                                tracing::warn!(seqNo = seq, %error, "renditions are not in their store");
+                                let failure = result::failure(seq, error.wire_text(), info);
+                                return failure.encode_to_vec().into();
+                            }
+                        }
+                    }
+                };
                 let sig = match self.bought {
                     Some(bought) => {
                         let pixels = transcoded.pixels.iter().sum();
@@ -82,15 +103,16 @@ fn segments(admitted: &Admitted, transcoded: &Transcoded) -> Vec<pb::TranscodedS
     let credentials = &admitted.credentials;
     let renditions = credentials.profiles.iter().zip(&transcoded.pixels);
     renditions
-        .zip(&transcoded.hashed)
-        .map(|((profile, pixels), hashed)| {
+        .zip(&transcoded.hashes)
+        .map(|((profile, pixels), hash)| {
             let url = result::rendition_url(
                 service,
                 &admitted.token.session_id,
                 profile,
                 credentials.seq,
             );
-            let hash = hashed.then(|| format!("{url}{}", result::PERCEPTUAL_HASH_SUFFIX));
+            let hash =
+                (!hash.is_empty()).then(|| format!("{url}{}", result::PERCEPTUAL_HASH_SUFFIX));
             pb::TranscodedSegmentData {
                 url,
                 pixels: i64::try_from(*pixels).unwrap_or(i64::MAX),
@@ -98,4 +120,48 @@ fn segments(admitted: &Admitted, transcoded: &Transcoded) -> Vec<pb::TranscodedS
             }
         })
         .collect()
+}
+
+/// The same, brought to a store: a rendition and its hash each as a file of their own.
+async fn uploaded(
+    uploader: &Uploader,
+    to: &Destination,
+    admitted: &Admitted,
+    transcoded: &Transcoded,
+) -> Result<Vec<pb::TranscodedSegmentData>, UploadError> {
+    let credentials = &admitted.credentials;
+    let name = |profile: &VideoProfile, file: String| format!("{}/{file}", profile.name);
+    let file = |profile: &VideoProfile, bytes: &Bytes| File {
+        name: name(profile, result::rendition_file(profile, credentials.seq)),
+        mime: profile.format.mime(),
+        bytes: bytes.clone(),
+    };
+    let hash = |profile: &VideoProfile, bytes: &Bytes| File {
+        name: name(profile, result::hash_file(profile, credentials.seq)),
+        mime: "application/octet-stream",
+        bytes: bytes.clone(),
+    };
+    let profiles = || credentials.profiles.iter();
+    let mut files: Vec<_> = profiles()
+        .zip(&transcoded.contents)
+        .map(|(profile, bytes)| file(profile, bytes))
+        .collect();
+    let hashes = profiles().zip(&transcoded.hashes);
+    let hashes = hashes.filter(|(_, bytes)| !bytes.is_empty());
+    files.extend(hashes.map(|(profile, bytes)| hash(profile, bytes)));
+
+    let mut urls = uploader.all(to, files).await?.into_iter();
+    let renditions: Vec<_> = urls.by_ref().take(credentials.profiles.len()).collect();
+    let segments = renditions
+        .into_iter()
+        .zip(transcoded.pixels.iter().zip(&transcoded.hashes));
+    let segments = segments.map(|(url, (pixels, hash))| pb::TranscodedSegmentData {
+        url,
+        pixels: i64::try_from(*pixels).unwrap_or(i64::MAX),
+        perceptual_hash_url: match hash.is_empty() {
+            true => String::new(),
+            false => urls.next().unwrap_or_default(),
+        },
+    });
+    Ok(segments.collect())
 }

@@ -84,6 +84,7 @@ pub fn context(
         store: SegmentStore::new(StoreLimits::default(), Arc::clone(&metrics)),
         budget: BodyBudget::new(64 << 20, Arc::clone(&metrics)),
         limits: Arc::new(ArcSwap::from_pointee(limits)),
+        object_store: None,
         fetch: Arc::new(ArcSwap::from_pointee(FetchPolicy::default())),
         trusted_proxies: [].into(),
         clock: || NOW,

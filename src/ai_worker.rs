@@ -69,18 +69,16 @@ impl Registrar {
         registration::keep("AI worker", orchestrator, reins, || self.register()).await;
     }
 
-    /// What is offered, whole: places that are taken now count as well.
+    /// What is offered, whole: places that are taken now, or that streams leave no room for, count as well.
     fn capabilities(&self) -> Capabilities {
         let offer = self.setup.models.offer();
         let mut all = Capabilities::of(offer.set.clone(), self.setup.version);
         offer.add_to(&mut all);
-        for model in all
-            .models
-            .values_mut()
-            .flat_map(|models| models.values_mut())
-        {
-            model.capacity += model.capacity_in_use;
-            model.capacity_in_use = 0;
+        for (capability, models) in &mut all.models {
+            for (name, model) in models {
+                model.capacity = self.setup.models.places(*capability, name);
+                model.capacity_in_use = 0;
+            }
         }
         all
     }

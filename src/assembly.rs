@@ -50,6 +50,7 @@ use crate::dial::DialError;
 use crate::doors::operator::{self, OperatorState};
 use crate::doors::public::Split;
 use crate::doors::{SHORTEST, public};
+use crate::hand_over::{self, Legacy};
 use crate::registration::{Link, Registered};
 use crate::transcoder;
 
@@ -171,6 +172,8 @@ pub struct Node {
     /// `None` off-chain.
     on_chain: Option<(OnChain, ChainSetup)>,
     planner: ai::Planner,
+    /// What the next process is left; `None` where the public socket ends with this one.
+    legacy: Option<(PathBuf, [u8; 32], SegmentStore)>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     _lock: DirLock,
 }
@@ -204,6 +207,16 @@ impl Node {
         );
         set_max(&slots, &settings);
         let store = SegmentStore::new(StoreLimits::default(), Arc::clone(&metrics));
+        let legacy = Legacy::take(&data_dir);
+        let token_key = legacy.as_ref().and_then(Legacy::token_key);
+        let token_key = token_key.unwrap_or_else(rand::random);
+        if let Some(legacy) = legacy {
+            legacy.restore(&store);
+        }
+        let socket = hand_over::socket().filter(|_| settings.roles.orchestrator);
+        let legacy = socket
+            .is_some()
+            .then(|| (data_dir.clone(), token_key, store.clone()));
         let budget = BodyBudget::new(settings.limits.body_bytes, Arc::clone(&metrics));
         let broadcast: Broadcast = Arc::new(ArcSwap::from_pointee(Snapshot::new(identity(
             &settings,
@@ -299,6 +312,8 @@ impl Node {
                 }),
                 store,
                 budget,
+                token_key,
+                socket,
                 metrics: Arc::clone(&metrics),
                 paid,
                 webhook: url.map(|url| webhook::webhook(url, prices)).transpose()?,
@@ -325,6 +340,7 @@ impl Node {
             redeemer,
             operator,
             planner,
+            legacy,
             tasks,
             on_chain,
             _lock: lock,
@@ -367,6 +383,11 @@ impl Node {
         }
     }
 
+    /// Whether the public socket goes on to the next process.
+    pub fn hands_over(&self) -> bool {
+        self.legacy.is_some()
+    }
+
     /// Takes no new streams and returns when the running ones have ended, or after `grace`.
     pub async fn drain(&self, grace: Duration) {
         if let Some(worker) = &self.ai_worker {
@@ -396,6 +417,13 @@ impl Node {
         self.actors.workers.roster().dismiss_all().await;
         if let Some(public) = self.public {
             public.close().await;
+        }
+        if let Some((data_dir, token_key, store)) = self.legacy {
+            let left = move || Legacy::leave(&data_dir, token_key, &store);
+            let left = tokio::task::spawn_blocking(left).await;
+            if let Err(error) = left.map_err(std::io::Error::other).flatten() {
+                tracing::error!(%error, "nothing is handed over");
+            }
         }
         if let Some(redeemer) = self.redeemer {
             redeemer.close().await;

@@ -5,6 +5,7 @@ mod assembly;
 mod commands;
 mod dial;
 mod doors;
+mod hand_over;
 mod registration;
 mod transcoder;
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use actors::body::BodyBudget;
 use actors::capability_broadcaster::Broadcast;
 use actors::session_manager::Sessions;
+use actors::slots::Slots;
 use config::Secret;
 use protocol::pb;
 
@@ -38,16 +39,14 @@ pub struct Setup {
 /// [`DialError`] when no clients can be made for the orchestrator's address.
 pub fn start(setup: Setup) -> Result<Link, DialError> {
     let dialer = Dialer::new()?;
-    let request = pb::RegisterRequest {
-        secret: setup.secret.expose().to_owned(),
-        capacity: i64::try_from(setup.sessions.slots().max()).unwrap_or(i64::MAX),
-        capabilities: None,
-    };
+    let secret = setup.secret.expose().to_owned();
+    let slots = Arc::clone(setup.sessions.slots());
     let (broadcast, orchestrator) = (Arc::clone(&setup.broadcast), setup.orchestrator.clone());
     let jobs = Arc::new(Jobs::new(setup)?);
     Ok(Link::start(|reins| {
         let registrar = Registrar {
-            request,
+            secret,
+            slots,
             broadcast,
             orchestrator,
             dialer,
@@ -60,7 +59,8 @@ pub fn start(setup: Setup) -> Result<Link, DialError> {
 
 /// Registers again and again.
 struct Registrar {
-    request: pb::RegisterRequest,
+    secret: String,
+    slots: Arc<Slots>,
     broadcast: Broadcast,
     orchestrator: String,
     dialer: Dialer,
@@ -74,19 +74,34 @@ impl Registrar {
         registration::keep("transcoder", orchestrator, reins, || self.register()).await;
     }
 
+    /// A registration lasts as long as what it offers: a drained transcoder leaves, and comes back when it takes streams again.
     async fn register(&self) -> End {
+        let mut offer = self.slots.offer();
+        let capacity = *offer.borrow_and_update();
+        let changed = async move {
+            // the slots live as long as we do
+            let _ = offer.changed().await;
+        };
+        if capacity == 0 {
+            let orchestrator = &self.orchestrator;
+            tracing::info!(orchestrator, "not registered while no streams are taken");
+            return tokio::select! {
+                () = self.reins.stop.cancelled() => End::Stopped,
+                () = changed => End::Changed,
+            };
+        }
         let channel = match self.dialer.keep(&self.orchestrator) {
             Ok(channel) => channel,
             Err(error) => return End::Refused(error.to_string()),
         };
         let snapshot = self.broadcast.load_full();
         let request = pb::RegisterRequest {
+            secret: self.secret.clone(),
+            capacity: i64::try_from(capacity).unwrap_or(i64::MAX),
             capabilities: Some(snapshot.identity().capabilities.to_pb()),
-            ..self.request.clone()
         };
         let mut client = TranscoderClient::new(channel);
         let settled = || {
-            let capacity = self.request.capacity;
             tracing::info!(orchestrator = self.orchestrator, capacity, "registered");
         };
         let take = |notice| {
@@ -94,7 +109,6 @@ impl Registrar {
             self.reins.jobs.spawn(Box::pin(jobs.take(notice)));
         };
         let call = client.register_transcoder(request);
-        let never = std::future::pending();
-        self.reins.attend(call, never, settled, take).await
+        self.reins.attend(call, changed, settled, take).await
     }
 }

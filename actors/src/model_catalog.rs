@@ -149,6 +149,19 @@ impl Models {
         offer
     }
 
+    /// Requests at once that the runners of a model take, whatever they do now.
+    pub fn places(&self, capability: u32, model: &str) -> u32 {
+        let seats = self.seats.load();
+        let of_it = seats.iter().filter(|seat| {
+            let plan = &seat.plan;
+            seat.can_serve()
+                && plan.model == model
+                && plan.pipeline.capability().number() == capability
+        });
+        let places = of_it.map(|seat| seat.plan.capacity).sum::<usize>();
+        u32::try_from(places).unwrap_or(u32::MAX)
+    }
+
     /// Whether a warm model is being started for the first time or again.
     pub fn is_loading(&self) -> bool {
         let seats = self.seats.load();

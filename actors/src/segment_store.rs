@@ -26,6 +26,20 @@ pub struct Object {
     pub mime: &'static str,
 }
 
+/// An object and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Session.
+    pub session: String,
+    /// Profile.
+    pub directory: String,
+    /// File name.
+    pub name: String,
+    stored: u64,
+    /// The object.
+    pub object: Object,
+}
+
 /// Why an object could not be stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -157,6 +171,50 @@ impl SegmentStore {
         ring.iter()
             .find(|entry| entry.name == name)
             .map(|entry| entry.object.clone())
+    }
+
+    /// Everything, the newest first.
+    pub fn newest_first(&self) -> Vec<Kept> {
+        let inner = self.inner.read();
+        let mut all = Vec::new();
+        for (session, held) in &inner.sessions {
+            for (directory, ring) in &held.rings {
+                all.extend(ring.iter().map(|entry| Kept {
+                    session: session.clone(),
+                    directory: directory.clone(),
+                    name: entry.name.clone(),
+                    stored: entry.stored,
+                    object: entry.object.clone(),
+                }));
+            }
+        }
+        drop(inner);
+        all.sort_by_key(|kept| std::cmp::Reverse(kept.stored));
+        all
+    }
+
+    /// Puts back what another store held: its session counts as ended at `now`, until it is opened here.
+    pub fn restore(
+        &self,
+        session: &str,
+        directory: &str,
+        name: &str,
+        object: Object,
+        now: Instant,
+    ) {
+        let mut inner = self.inner.write();
+        inner.clock += 1;
+        let stored = inner.clock;
+        let held = inner.sessions.entry(session.to_owned()).or_default();
+        if held.owners == 0 {
+            held.ended = Some(now);
+        }
+        let before = held.bytes;
+        held.insert(directory, name, stored, object);
+        let after = held.bytes;
+        inner.bytes = inner.bytes + after - before;
+        while inner.bytes > self.limits.total && inner.evict_oldest() {}
+        inner.publish();
     }
 
     /// Ends a session at `now`: nothing more is stored, and its objects vanish after [`GRACE`].

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use protocol::address::Address;
 use serde::{Serialize, Serializer};
 use telemetry::metrics::{GaugeGuard, Metrics};
+use tokio::sync::watch;
 
 use crate::machine::{Machine, Share};
 
@@ -40,6 +41,8 @@ pub struct Slots {
     closed: AtomicBool,
     customers: Mutex<HashMap<Customer, usize>>,
     machine: Machine,
+    /// Streams that may be here at once; none while the node takes no new ones.
+    offer: watch::Sender<usize>,
     metrics: Arc<Metrics>,
 }
 
@@ -58,6 +61,7 @@ impl Slots {
             closed: AtomicBool::new(false),
             customers: Mutex::default(),
             machine,
+            offer: watch::Sender::new(max),
             metrics,
         })
     }
@@ -121,9 +125,24 @@ impl Slots {
 
     fn publish_max(&self) {
         self.machine.set_most_sessions(self.max());
+        self.publish_offer();
         self.metrics
             .node
             .set_max_sessions(u32::try_from(self.max()).unwrap_or(u32::MAX));
+    }
+
+    /// Streams that may be here at once, followed; none while the node takes no new ones.
+    pub fn offer(&self) -> watch::Receiver<usize> {
+        self.offer.subscribe()
+    }
+
+    fn publish_offer(&self) {
+        let offer = if self.is_draining() { 0 } else { self.max() };
+        self.offer.send_if_modified(|known| {
+            let changed = *known != offer;
+            *known = offer;
+            changed
+        });
     }
 
     /// True when the node takes no new streams, for a while or for good.
@@ -139,11 +158,13 @@ impl Slots {
     /// Takes no new streams any more.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        self.publish_offer();
     }
 
     /// Starts or ends draining.
     pub fn set_draining(&self, draining: bool) {
         self.draining.store(draining, Ordering::Release);
+        self.publish_offer();
     }
 
     /// Whether discovery must answer "capped" to this customer: full, draining, or
@@ -247,6 +268,26 @@ mod tests {
         assert_eq!(slots.max(), 7);
         slots.set_remote(0);
         assert_eq!(slots.max(), 2);
+    }
+
+    #[test]
+    fn the_offer_follows_the_limit_and_the_drain() {
+        let slots = Slots::new(
+            2,
+            Machine::boundless(crate::test_metrics().machine.clone()),
+            crate::test_metrics(),
+        );
+        let mut offer = slots.offer();
+        assert_eq!(*offer.borrow_and_update(), 2);
+        slots.set_max(2, false);
+        assert!(!offer.has_changed().expect("alive"), "nothing new");
+        slots.set_draining(true);
+        assert_eq!(*offer.borrow_and_update(), 0);
+        slots.set_max(5, false);
+        slots.set_draining(false);
+        assert_eq!(*offer.borrow_and_update(), 5);
+        slots.close();
+        assert_eq!(*offer.borrow(), 0);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use config::{Scheme, ServiceAddr, Settings};
 use protocol::Network;
 use protocol::token::TokenKey;
 use telemetry::Metrics;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +42,10 @@ pub struct Parts {
     pub budget: BodyBudget,
     /// Metrics.
     pub metrics: Arc<Metrics>,
+    /// Key of session tokens off-chain.
+    pub token_key: [u8; 32],
+    /// The socket that was passed on to this process; `None` = a new one is opened.
+    pub socket: Option<std::net::TcpListener>,
     /// How work is paid, and what tokens are made with; `None` off-chain.
     pub paid: Option<(Paid, TokenKey)>,
     /// The operator's webhook.
@@ -80,7 +85,7 @@ impl PublicPort {
             },
             paid,
             webhook: parts.webhook,
-            tokens: tokens.unwrap_or_else(|| TokenKey::new(rand::random())),
+            tokens: tokens.unwrap_or_else(|| TokenKey::new(parts.token_key)),
             broadcast: parts.broadcast,
             sessions: parts.sessions,
             ai_workers,
@@ -96,7 +101,11 @@ impl PublicPort {
             clock: unix_ms,
         };
         let door = PublicDoor::new(context, transport(settings)?)?;
-        let listener = bind(&settings.network.listen.address).map_err(refused)?;
+        let listener = match parts.socket {
+            Some(socket) => taken(socket),
+            None => bind(&settings.network.listen.address),
+        };
+        let listener = listener.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(door.serve(listener, shutdown.clone()));
@@ -127,6 +136,11 @@ impl PublicPort {
             tracing::error!(%error, "public port ended with an error");
         }
     }
+}
+
+fn taken(socket: std::net::TcpListener) -> std::io::Result<TcpListener> {
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket)
 }
 
 /// How bytes travel on the listener, as configured.

@@ -98,6 +98,11 @@ async fn serve(arguments: Vec<OsString>, mut loaded: Loaded, levels: log::LevelH
             }
         }
     };
+    if node.hands_over() {
+        tracing::info!("the public socket goes on to the next process; running requests finish");
+        node.stop().await;
+        return code;
+    }
     let drain = loaded.settings.limits.drain_timeout;
     tracing::info!(
         grace_s = drain.as_secs(),

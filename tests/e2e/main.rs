@@ -17,6 +17,7 @@ mod checks;
 mod faults;
 mod gateway;
 mod good_media;
+mod hand_over;
 mod lifecycle;
 mod live;
 mod media;

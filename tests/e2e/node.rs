@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io::Write;
 use std::net::TcpListener;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -80,15 +81,42 @@ impl Home {
 
     /// Starts a node here and returns when it is ready.
     pub async fn start(&self, options: &[&str]) -> Node {
-        Node::launch(
-            self.scheme,
-            self.public,
-            self.operator,
-            self.directory(),
-            false,
-            options,
-        )
-        .await
+        self.launch(self.command(options)).await
+    }
+
+    /// Opens the public port for nodes that live here.
+    pub fn socket(&self) -> TcpListener {
+        TcpListener::bind(("127.0.0.1", self.public)).expect("the public port")
+    }
+
+    /// The same as [`Self::start`] with a public port that was opened beforehand, passed on as systemd does it.
+    pub async fn start_on(&self, socket: &TcpListener, options: &[&str]) -> Node {
+        // A copy outlives the call that starts a program; the original never does.
+        let copy = nix::unistd::dup(socket).expect("a copy of the socket");
+        let node = self.command(options);
+        let mut shell = Command::new("bash");
+        shell
+            .args([
+                "-c",
+                r#"exec 3<&"$1"; shift; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@""#,
+                "bash",
+                &copy.as_raw_fd().to_string(),
+            ])
+            .arg(node.get_program())
+            .args(node.get_args());
+        for (name, value) in node.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        self.launch(shell).await
+    }
+
+    async fn launch(&self, command: Command) -> Node {
+        let service = self.service();
+        let operator = format!("127.0.0.1:{}", self.operator);
+        Node::launch(command, service, operator, self.directory(), false).await
     }
 }
 
@@ -193,17 +221,19 @@ impl Node {
 
     async fn launch_anywhere(scheme: &str, options: &[&str]) -> Self {
         let directory = scratch().keep();
-        Self::launch(scheme, free_port(), free_port(), &directory, true, options).await
+        let public = format!("{scheme}://127.0.0.1:{}", free_port());
+        let operator = format!("127.0.0.1:{}", free_port());
+        let command = command(&public, &operator, &directory, options);
+        Self::launch(command, public, operator, &directory, true).await
     }
 
     /// `remove`: the directory goes when the node goes.
     async fn launch(
-        scheme: &str,
-        public: u16,
-        operator: u16,
+        mut command: Command,
+        public: String,
+        operator: String,
         data_dir: &Path,
         remove: bool,
-        options: &[&str],
     ) -> Self {
         let worker = Path::new(BINARY).with_file_name("orchestrion-worker");
         assert!(
@@ -211,15 +241,14 @@ impl Node {
             "{} is missing: run `make test`, or `cargo build --workspace` first",
             worker.display()
         );
-        let public = format!("{scheme}://127.0.0.1:{public}");
-        let operator = format!("127.0.0.1:{operator}");
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(data_dir.join("log"))
             .expect("log file");
         let started = Instant::now();
-        let child = command(&public, &operator, data_dir, options)
+        let child = command
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()

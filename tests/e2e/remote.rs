@@ -361,6 +361,43 @@ async fn a_drained_transcoder_keeps_its_streams_and_gets_no_more() {
     assert!(works_for(&drained, &old).await && !works_for(&drained, &new).await);
 }
 
+/// Changes something at a node's operator port.
+async fn change(node: &Node, path: &str, body: serde_json::Value) {
+    let client = super::gateway::builder().build().expect("client");
+    let request = client.post(format!("{}{path}", node.operator)).json(&body);
+    let answer = request.send().await.expect("operator port");
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transcoder_drained_at_its_own_port_leaves_and_comes_back_with_what_it_carries() {
+    let node = orchestrator(&["-maxSessions", "auto"]).await;
+    let one = transcoder(&node, &["-maxSessions", "3"]).await;
+    let capacity = async |sessions: f64| {
+        node.until("the transcoder's capacity", async || {
+            let found = node.metric("livepeer_transcoders_capacity", &[]).await;
+            (found == sessions).then_some(())
+        })
+        .await;
+    };
+    capacity(3.0).await;
+    change(&one, "/api/v1/drain", serde_json::json!({"draining": true})).await;
+    has(&node, 0).await;
+    change(
+        &one,
+        "/api/v1/drain",
+        serde_json::json!({"draining": false}),
+    )
+    .await;
+    has(&node, 1).await;
+    let limit = super::gateway::builder().build().expect("client");
+    let limit = limit.post(format!("{}/setMaxSessions?maxSessions=5", one.operator));
+    assert_eq!(limit.send().await.expect("operator port").status(), 200);
+    capacity(5.0).await;
+    let stream = Gateway::of(&node).stream("after", small()).await;
+    stream.transcode(0, media::tiny()).await.expect("served");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transcoder_with_a_wrong_secret_says_so_and_ends() {
     let node = orchestrator(&[]).await;

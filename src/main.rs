@@ -3,6 +3,7 @@
 mod ai_worker;
 mod assembly;
 mod commands;
+mod descriptors;
 mod dial;
 mod doors;
 mod hand_over;

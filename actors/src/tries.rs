@@ -25,11 +25,16 @@ pub struct TimeBudget {
 impl TimeBudget {
     /// The budget of a segment of `duration_ms`.
     pub fn for_segment(duration_ms: u32) -> Self {
-        let waits = Duration::from_millis(u64::from(duration_ms) * 4).max(Duration::from_secs(8));
+        let waits = Self::gateway_waits(duration_ms);
         Self {
             total: waits.mul_f64(0.9),
             patience: waits.mul_f64(0.35),
         }
+    }
+
+    /// How long a gateway waits for a segment in all.
+    pub fn gateway_waits(duration_ms: u32) -> Duration {
+        Duration::from_millis(u64::from(duration_ms) * 4).max(Duration::from_secs(8))
     }
 }
 

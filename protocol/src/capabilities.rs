@@ -101,7 +101,7 @@ impl Capability {
         ]
     };
 
-    /// What every node of ours can do whatever hardware it has: containers, rates, tokens, its own segment store and gateways'.
+    /// What every node of ours can do whatever hardware it has: containers, rates, tokens, its own segment store and gateways' at S3.
     /// Codecs, pixel formats and signatures join when a test of the machine passed ([`Capabilities::tested`]).
     pub const WITHOUT_TEST: &[Self] = {
         use Capability::*;
@@ -111,7 +111,6 @@ impl Capability {
             FractionalFramerates,
             StorageDirect,
             StorageS3,
-            StorageGcs,
             H264Baseline,
             H264Main,
             H264High,

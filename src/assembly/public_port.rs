@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::StartError;
+use crate::descriptors;
 use crate::doors::public::{
     FetchPolicy, OwnStore, Paid, PublicContext, PublicDoor, PublicLimits, Split, Transport, bind,
     given_certificate, own_certificate,
@@ -163,7 +164,7 @@ pub fn transport(settings: &Settings) -> Result<Transport, StartError> {
 
 fn limits(settings: &Settings) -> PublicLimits {
     PublicLimits {
-        connections: settings.limits.connections,
+        connections: descriptors::connections(settings, descriptors::raise()),
         connections_per_address: settings.limits.connections_per_addr,
         failures_per_minute: settings.limits.failures_per_minute,
         body: settings.limits.body_timeout,

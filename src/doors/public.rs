@@ -161,7 +161,10 @@ impl PublicDoor {
     /// [`DoorError`] when an HTTP client cannot be made.
     pub fn new(context: PublicContext, transport: Transport) -> Result<Self, DoorError> {
         let fetcher = Fetcher::new(Arc::clone(&context.fetch), &context.limits.load())?;
-        let uploader = Arc::new(Uploader::new(Arc::clone(&context.fetch))?);
+        let uploader = Arc::new(Uploader::new(
+            Arc::clone(&context.fetch),
+            Arc::clone(&context.metrics),
+        )?);
         let gate = Gate::new(Arc::clone(&context.limits));
         let door = Arc::new(Door {
             context,

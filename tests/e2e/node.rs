@@ -93,15 +93,19 @@ impl Home {
     pub async fn start_on(&self, socket: &TcpListener, options: &[&str]) -> Node {
         // A copy outlives the call that starts a program; the original never does.
         let copy = nix::unistd::dup(socket).expect("a copy of the socket");
+        let first = format!(
+            "exec 3<&{}; export LISTEN_PID=$$ LISTEN_FDS=1",
+            copy.as_raw_fd()
+        );
+        self.start_after(&first, options).await
+    }
+
+    /// The same as [`Self::start`], in a process in which the shell has done something `first`.
+    pub async fn start_after(&self, first: &str, options: &[&str]) -> Node {
         let node = self.command(options);
         let mut shell = Command::new("bash");
         shell
-            .args([
-                "-c",
-                r#"exec 3<&"$1"; shift; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@""#,
-                "bash",
-                &copy.as_raw_fd().to_string(),
-            ])
+            .args(["-c", &format!("{first}; exec \"$@\""), "bash"])
             .arg(node.get_program())
             .args(node.get_args());
         for (name, value) in node.get_envs() {

@@ -242,12 +242,15 @@ async fn a_bad_store_fails_its_own_segments_and_nothing_else() {
     assert!(begun.elapsed() < Duration::from_secs(13), "{text}");
     assert!(push(&stream, 21, &good, false).await.outcome.is_ok());
     neighbour.finish().await;
-    let labels = [("error_code", "SaveData")];
-    assert_eq!(
-        node.metric("livepeer_segment_transcode_failed_total", &labels)
-            .await,
-        cases.len() as f64 + 1.0
-    );
+    let uploads = async |outcome: &str| {
+        let labels = [("store", "gateway"), ("outcome", outcome)];
+        node.metric("orchestrion_uploads_total", &labels).await
+    };
+    assert_eq!(uploads("stored").await, 1.0);
+    assert_eq!(uploads("refused").await, 3.0);
+    assert_eq!(uploads("late").await, 1.0);
+    assert_eq!(uploads("unreachable").await, cases.len() as f64 - 3.0);
+    assert_eq!(node.metric("livepeer_success_rate", &[]).await, 1.0);
     assert_eq!(
         node.metric("livepeer_current_sessions_total", &[]).await,
         2.0
@@ -274,4 +277,35 @@ async fn odd(answer: &'static [u8]) -> String {
         }
     });
     format!("http://{address}/films")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_store_holds_up_its_own_stream_and_no_other_upload() {
+    let (server, node) = (Server::start().await, node().await);
+    let gateway = Gateway::of(&node);
+    let (slow, swift) = (
+        gateway.stream("slow", small()).await,
+        gateway.stream("swift", small()).await,
+    );
+    let good = server.form("live", SECRET);
+    let mut silent = good.clone();
+    silent.s3info.as_mut().expect("a store").host = odd(b"").await;
+    let mut waiting = tokio::task::JoinSet::new();
+    for seq in 0..8 {
+        let (slow, silent) = (slow.clone(), silent.clone());
+        waiting.spawn(async move { push(&slow, seq, &silent, false).await.outcome.err() });
+    }
+    let busy = waiting.join_next().await.expect("one").expect("answered");
+    assert_eq!(busy.as_deref(), Some("OrchestratorBusy"));
+    for seq in 0..5 {
+        let stored = push(&swift, seq, &good, false).await;
+        assert!(stored.outcome.is_ok(), "{:?}", stored.outcome.err());
+    }
+    let texts = waiting.join_all().await;
+    let busy = texts
+        .iter()
+        .filter(|text| text.as_deref() == Some("OrchestratorBusy"));
+    // Five of the eight had a place, as long as their gateway waits.
+    assert_eq!(busy.count(), 2, "{texts:?}");
+    assert!(push(&slow, 9, &good, false).await.outcome.is_ok());
 }

@@ -88,6 +88,10 @@ fn what_we_advertise_serves_a_push_job_once_h264_was_tested() {
     assert_eq!(job.satisfied_by(&server), Ok(()));
     assert_eq!(server.capacities.get(&26), Some(&1));
     assert!(server.set.contains(Capability::StorageS3) && server.mandatory.words().is_empty());
+    assert!(
+        !server.set.contains(Capability::StorageGcs),
+        "never run against Google"
+    );
 }
 
 #[test]

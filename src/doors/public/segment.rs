@@ -12,6 +12,7 @@ use std::sync::Arc;
 use actors::body::BodyWriter;
 use actors::failure::{Cause, SegmentFailure};
 use actors::transcode_session::{SegmentAnswer, SegmentRequest};
+use actors::tries::TimeBudget;
 use axum::body::BodyDataStream;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
@@ -21,9 +22,9 @@ use host::job::SegmentJob;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use protocol::refusal::Refusal;
-use protocol::result;
 use protocol::segment::{SegmentCredentials, URL_CONTENT_TYPE};
 use protocol::storage::ExternalStore;
+use protocol::{result, texts};
 use telemetry::metrics::StreamMetrics;
 use telemetry::metrics::label::{self, Stage};
 use tokio::sync::oneshot;
@@ -35,7 +36,7 @@ use super::admission::{self, Admitted};
 use super::paid::Bought;
 use super::peer::Peer;
 use super::refused::Refused;
-use super::upload::{Destination, Uploader};
+use super::upload::{Destination, Upload};
 use super::{Door, reply};
 
 /// See the module.
@@ -93,9 +94,11 @@ async fn accept(
     let duration = std::time::Duration::from_millis(credentials.duration_ms.into());
     stream.emerged(duration);
 
-    let destination = destination(door, &admitted);
-    let keep = destination.is_none();
-    let (outcome, mut writer) = enqueue(door, &admitted, keep, arrived).await;
+    let upload = upload(door, &admitted, arrived);
+    let (outcome, mut writer) = match &upload {
+        Ok(upload) => enqueue(door, &admitted, upload.is_none(), arrived).await,
+        Err(failure) => (Err(failure.clone()), None),
+    };
     let pace = Pace::upload(&limits, duration);
     let hash = if is_url(headers) {
         let url = intake::text(body, limits.text_bytes, &pace).await?;
@@ -113,13 +116,28 @@ async fn accept(
         writer.confirm();
     }
     door.gate.vouch(peer.address);
-    let upload = destination.map(|to| (Arc::clone(&door.uploader), to));
+    let upload = upload.ok().flatten();
     Ok(pending(
-        door, admitted, bought, outcome, stream, upload, arrived,
+        door, admitted, bought, outcome, &stream, upload, arrived,
     ))
 }
 
-/// Where the renditions go, if the gateway does not fetch them here.
+/// The way to a store, if the gateway does not fetch its renditions here.
+fn upload(
+    door: &Door,
+    admitted: &Admitted,
+    arrived: Instant,
+) -> Result<Option<Upload>, SegmentFailure> {
+    let Some(to) = destination(door, admitted) else {
+        return Ok(None);
+    };
+    let session = &admitted.token.session_id;
+    let until = arrived + TimeBudget::gateway_waits(admitted.credentials.duration_ms);
+    let upload = door.uploader.place(session, to, until);
+    let busy = || SegmentFailure::new(Cause::Busy, texts::BUSY, "its store is slow".to_owned());
+    upload.map(Some).ok_or_else(busy)
+}
+
 fn destination(door: &Door, admitted: &Admitted) -> Option<Destination> {
     let theirs = admitted.credentials.storage.as_ref();
     let theirs = theirs.and_then(ExternalStore::from_pb);
@@ -135,8 +153,8 @@ fn pending(
     admitted: Admitted,
     bought: Option<Bought>,
     outcome: Result<oneshot::Receiver<SegmentAnswer>, SegmentFailure>,
-    stream: StreamMetrics,
-    upload: Option<(Arc<Uploader>, Destination)>,
+    stream: &StreamMetrics,
+    upload: Option<Upload>,
     arrived: Instant,
 ) -> Pending {
     let complete = Instant::now();
@@ -156,7 +174,6 @@ fn pending(
         outcome,
         upload,
         complete,
-        stream,
         metrics: Arc::clone(&door.context.metrics),
     }
 }

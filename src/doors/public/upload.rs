@@ -3,27 +3,33 @@
 //! A stranger's store is spoken to like a stranger's segment URL: at permitted addresses only, without redirects. All files of a
 //! segment go at once, and every one has to be there in time, or the segment has failed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actors::transcode_session::QUEUE;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use config::ObjectStore;
 use futures::future::try_join_all;
 use http::StatusCode;
+use parking_lot::Mutex;
 use protocol::storage::ExternalStore;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Response, redirect};
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
-use tokio::sync::Semaphore;
+use telemetry::Metrics;
+use telemetry::metrics::label::{Store, UploadEnd};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use url::Url;
 
 use super::fetch::{CheckedResolver, FetchError, FetchPolicy, check};
 
 /// Time for a file, as in the reference.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes on their way to stores at once, in KiB; who comes beyond them waits, on its own time.
-const BUDGET_KIB: usize = 512 << 10;
+/// How long the signature of an upload is good: clocks differ.
+const SIGNED: Duration = Duration::from_secs(900);
 /// What of a refusal is read and told.
 const REFUSAL_BYTES: usize = 300;
 
@@ -48,18 +54,26 @@ pub enum UploadError {
         text: String,
     },
     /// The store is too slow.
-    #[error("could not upload segment: the store took longer than {0:?}")]
-    Late(Duration),
+    #[error("could not upload segment: the store took too long")]
+    Late,
 }
 
 impl UploadError {
+    fn counted_as(&self) -> UploadEnd {
+        match self {
+            Self::Refused { .. } => UploadEnd::Refused,
+            Self::Late => UploadEnd::Late,
+            _ => UploadEnd::Unreachable,
+        }
+    }
+
     /// What the gateway is told: nothing about addresses, and not a word that a server inside a network may have said.
     pub fn wire_text(&self) -> String {
         match self {
             Self::Refused { status, .. } => {
                 format!("could not upload segment: the store answered {status}")
             }
-            Self::Late(_) => self.to_string(),
+            Self::Late => self.to_string(),
             _ => "could not upload segment: its store cannot be reached, or must not be".to_owned(),
         }
     }
@@ -85,18 +99,39 @@ pub enum Destination {
     Own(Arc<OwnStore>, String),
 }
 
+impl Destination {
+    fn label(&self) -> Store {
+        match self {
+            Self::Gateway(_) => Store::Gateway,
+            Self::Own(..) => Store::Own,
+        }
+    }
+}
+
 /// Brings files to stores.
 pub(super) struct Uploader {
     strangers: Client,
     own: Client,
     policy: Arc<ArcSwap<FetchPolicy>>,
-    budget: Semaphore,
-    patience: Duration,
+    places: Mutex<HashMap<String, Arc<Semaphore>>>,
+    metrics: Arc<Metrics>,
+}
+
+/// A segment on its way to a store, from before it is transcoded.
+pub(super) struct Upload {
+    uploader: Arc<Uploader>,
+    to: Destination,
+    /// When the gateway stops waiting.
+    until: Instant,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Uploader {
     /// Goes to strangers where `policy` lets it, and to the operator's own store wherever that is.
-    pub fn new(policy: Arc<ArcSwap<FetchPolicy>>) -> Result<Self, UploadError> {
+    pub fn new(
+        policy: Arc<ArcSwap<FetchPolicy>>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, UploadError> {
         let client = || {
             Client::builder()
                 .no_proxy()
@@ -108,27 +143,32 @@ impl Uploader {
             strangers: strangers.build().map_err(UploadError::Client)?,
             own: client().build().map_err(UploadError::Client)?,
             policy,
-            budget: Semaphore::new(BUDGET_KIB),
-            patience: PATIENCE,
+            places: Mutex::default(),
+            metrics,
         })
     }
 
-    /// Brings all `files` to their destination; their URLs, in their order.
-    pub async fn all(
-        &self,
-        destination: &Destination,
-        files: Vec<File>,
-    ) -> Result<Vec<String>, UploadError> {
-        let kib = files.iter().map(|file| file.bytes.len()).sum::<usize>() >> 10;
-        let kib = u32::try_from(kib.clamp(1, BUDGET_KIB)).unwrap_or(u32::MAX);
-        let uploads = async {
-            let _held = self.budget.acquire_many(kib).await;
-            try_join_all(files.into_iter().map(|file| self.one(destination, file))).await
-        };
-        let late = |_| UploadError::Late(self.patience);
-        tokio::time::timeout(self.patience, uploads)
-            .await
-            .map_err(late)?
+    /// A place for a segment of `session`, for which the gateway waits until `until`. `None` when as many as its queue holds are on
+    /// their way: a slow store holds up its own stream, and no more memory than that.
+    pub fn place(
+        self: &Arc<Self>,
+        session: &str,
+        to: Destination,
+        until: Instant,
+    ) -> Option<Upload> {
+        let mut places = self.places.lock();
+        // Those that nothing is on its way from.
+        places.retain(|_, places| Arc::strong_count(places) > 1);
+        let of_it = places
+            .entry(session.to_owned())
+            .or_insert_with(|| Arc::new(Semaphore::new(QUEUE)));
+        let place = Arc::clone(of_it).try_acquire_owned().ok()?;
+        Some(Upload {
+            uploader: Arc::clone(self),
+            to,
+            until,
+            _place: place,
+        })
     }
 
     async fn one(&self, destination: &Destination, file: File) -> Result<String, UploadError> {
@@ -149,10 +189,38 @@ impl Uploader {
         let part = Part::stream_with_length(file.bytes, length)
             .file_name(store.file_name(&file.name).to_owned());
         let request = self.strangers.post(url).multipart(form.part("file", part));
-        let response = request.send().await.map_err(UploadError::Transfer)?;
+        let response = request.send().await.map_err(broken)?;
         // A store that has it says nothing; the reference takes every word for a refusal, too.
         stored(response, true).await?;
         Ok(store.url(&file.name))
+    }
+}
+
+impl Upload {
+    /// Brings all `files` to their destination; their URLs, in their order.
+    pub async fn bring(&self, files: Vec<File>) -> Result<Vec<String>, UploadError> {
+        let uploader = &self.uploader;
+        let uploads = try_join_all(files.into_iter().map(|file| uploader.one(&self.to, file)));
+        let until = self.until.min(Instant::now() + PATIENCE);
+        let brought = tokio::time::timeout_at(until, uploads)
+            .await
+            .unwrap_or(Err(UploadError::Late));
+        let outcome = match &brought {
+            Ok(_) => UploadEnd::Stored,
+            Err(error) => error.counted_as(),
+        };
+        uploader.metrics.video.uploaded(self.to.label(), outcome);
+        brought
+    }
+}
+
+/// URLs of uploads hold signatures.
+fn broken(error: reqwest::Error) -> UploadError {
+    let error = error.without_url();
+    if error.is_timeout() {
+        UploadError::Late
+    } else {
+        UploadError::Transfer(error)
     }
 }
 
@@ -161,7 +229,7 @@ async fn stored(mut response: Response, silently: bool) -> Result<(), UploadErro
     let status = response.status();
     let mut said = Vec::new();
     while said.len() < REFUSAL_BYTES
-        && let Some(chunk) = response.chunk().await.map_err(UploadError::Transfer)?
+        && let Some(chunk) = response.chunk().await.map_err(broken)?
     {
         said.extend_from_slice(&chunk[..chunk.len().min(REFUSAL_BYTES - said.len())]);
     }
@@ -219,11 +287,11 @@ impl OwnStore {
         for (name, value) in headers {
             action.headers_mut().insert(name, value);
         }
-        let mut request = client.put(action.sign(PATIENCE)).body(file.bytes);
+        let mut request = client.put(action.sign(SIGNED)).body(file.bytes);
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let response = request.send().await.map_err(UploadError::Transfer)?;
+        let response = request.send().await.map_err(broken)?;
         stored(response, false).await?;
         Ok(self.bucket.object_url(&path).into())
     }

@@ -315,6 +315,30 @@ label_values! {
 }
 
 label_values! {
+    /// A store outside the node.
+    Store {
+        /// The gateway's.
+        Gateway = "gateway",
+        /// The operator's.
+        Own = "own",
+    }
+}
+
+label_values! {
+    /// How the upload of a segment's renditions ended.
+    UploadEnd {
+        /// All of them are there.
+        Stored = "stored",
+        /// The store did not want one.
+        Refused = "refused",
+        /// The store, or the way to it, took too long.
+        Late = "late",
+        /// There is no way to the store, or none that may be taken.
+        Unreachable = "unreachable",
+    }
+}
+
+label_values! {
     /// What shares the machine.
     Work {
         /// Streams.

@@ -86,6 +86,8 @@ table! {
         "Duration of a segment divided by the time to transcode it; above 1 is faster than real time.";
     TRANSCODE_FAILED: Counter "livepeer_segment_transcode_failed_total" ["error_code", "manifest_id"]
         "Segments accepted and then not transcoded, by cause.";
+    UPLOADS: Counter "orchestrion_uploads_total" ["store", "outcome"]
+        "Segments whose renditions were to be brought to a store outside the node, by whose it is and how that ended.";
     SUCCESS_RATE: Gauge "livepeer_success_rate" []
         "Share of the latest 300 segments that were transcoded, from 0 to 1; failures caused by the gateway or its segment are left out. 1 before the first.";
     MIL_PIXELS: Counter "livepeer_mil_pixels_processed" ["client_ip", "manifest_id"]

@@ -323,6 +323,15 @@ fn models_and_runners_are_counted_under_the_names_of_the_reference() {
 }
 
 #[test]
+fn what_video_and_ai_take_of_the_machine_is_told_in_cores_and_bytes() {
+    let metrics = Metrics::new(&options()).expect("table");
+    metrics.machine.set(Work::Ai, 1500, 7);
+    let line = |name: &str, value: &str| format!(r#"{name}{{{BASE},work="ai"}} {value}"#);
+    has(&metrics, &line("orchestrion_machine_cpu_cores", "1.5"));
+    has(&metrics, &line("orchestrion_machine_memory_bytes", "7"));
+}
+
+#[test]
 fn every_exported_name_is_in_the_list_of_names() {
     let metrics = Metrics::new(&options()).expect("table");
     let stream = metrics.video.stream("", "");
@@ -341,6 +350,9 @@ fn every_exported_name_is_in_the_list_of_names() {
     payments::record_everything(&metrics);
     record_chain(&metrics.chain);
     let _runner = record_ai(&metrics.ai);
+    metrics.machine.set(Work::Video, 1500, 1 << 20);
+    metrics.machine.refused(Work::Ai, Resource::Cpu);
+    metrics.video.uploaded(Store::Own, UploadEnd::Stored);
     let names = names();
     let page = page(&metrics);
     let mut exported: Vec<&str> = page

@@ -11,7 +11,7 @@ use prometheus::{
 
 use super::build::Builder;
 use super::guard::GaugeGuard;
-use super::label::{FailureCause, Pool, Refusal, SessionEnd, Stage};
+use super::label::{FailureCause, Pool, Refusal, SessionEnd, Stage, Store, UploadEnd};
 use super::success::SuccessWindow;
 use super::{MetricsOptions, table};
 use crate::TelemetryError;
@@ -43,6 +43,7 @@ struct Inner {
     transcode_score: HistogramVec,
     failed: IntCounterVec,
     success_rate: Gauge,
+    uploads: IntCounterVec,
     mil_pixels: CounterVec,
     discovery: IntCounter,
     refusals: IntCounterVec,
@@ -77,6 +78,7 @@ impl VideoMetrics {
             transcode_time: build.histogram(&table::TRANSCODE_TIME)?,
             transcode_score: build.histogram(&table::TRANSCODE_SCORE)?,
             failed: build.counter(&table::TRANSCODE_FAILED)?,
+            uploads: build.counter(&table::UPLOADS)?,
             success_rate: build.ratio(&table::SUCCESS_RATE)?.with_label_values(none),
             mil_pixels: build.amount(&table::MIL_PIXELS)?,
             discovery: build.counter(&table::DISCOVERY)?.with_label_values(none),
@@ -132,6 +134,12 @@ impl VideoMetrics {
             .refusals
             .with_label_values(&[stage.as_str(), reason.as_str()])
             .inc();
+    }
+
+    /// The renditions of a segment were to be brought to a store outside the node.
+    pub fn uploaded(&self, store: Store, outcome: UploadEnd) {
+        let labels = [store.as_str(), outcome.as_str()];
+        self.0.uploads.with_label_values(&labels).inc();
     }
 
     /// A segment goes to a second worker.

@@ -10,7 +10,7 @@ use super::load_time;
 use crate::gateway::{Gateway, small};
 use crate::media;
 use crate::neighbour::Neighbour;
-use crate::node::Node;
+use crate::node::{Home, Node};
 
 /// Connections that one address asks for: more than it may have.
 const CONNECTIONS: usize = 700;
@@ -72,6 +72,41 @@ async fn an_address_with_too_many_connections_is_cut_off_and_nobody_else() {
         "connection flood: {} opened from one address; {delivered} segments delivered beside it",
         held.len()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_connections_leave_the_node_the_descriptors_that_its_streams_need() {
+    let home = Home::plain();
+    let node = home.start_after("ulimit -n 256", &[]).await;
+    assert!(node.log().contains("raise the limit of open files"));
+    let neighbour = Neighbour::beside(&node).await;
+    let to = port(&node);
+    let flood = tokio::task::spawn_blocking(move || {
+        let addresses = (70..80).flat_map(|last| [last; 40]);
+        let held: Vec<_> = addresses
+            .filter_map(|last| connect(to, last).ok())
+            .collect();
+        held
+    });
+    let held = flood.await.expect("no panic");
+    let refused = node.until("refused connections", async || {
+        let refused = node.metric(
+            "orchestrion_connections_refused_total",
+            &[("reason", "limit")],
+        );
+        Some(refused.await).filter(|refused| *refused > 0.0)
+    });
+    let refused = refused.await;
+    // Another stream needs a process and a place on the way to it, which the flood has left. It comes on a connection of before.
+    let delivered = neighbour.finish().await;
+    println!(
+        "descriptors: {} connections opened with 256 of them, {refused} refused; {delivered} segments delivered beside it",
+        held.len()
+    );
+    assert!(!node.log().contains("connection could not be taken"));
+    drop(held);
+    let stream = Gateway::of(&node).stream("afterwards", small()).await;
+    stream.transcode(0, media::tiny()).await.expect("served");
 }
 
 #[tokio::test(flavor = "multi_thread")]

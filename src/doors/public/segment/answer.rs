@@ -14,14 +14,12 @@ use prost::Message;
 use protocol::profile::VideoProfile;
 use protocol::{pb, result};
 use telemetry::Metrics;
-use telemetry::metrics::StreamMetrics;
-use telemetry::metrics::label::FailureCause;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::super::admission::Admitted;
 use super::super::paid::Bought;
-use super::super::upload::{Destination, File, UploadError, Uploader};
+use super::super::upload::{File, Upload, UploadError};
 
 /// A segment whose hash was right and whose work is under way, or failed to begin.
 pub(super) struct Pending {
@@ -32,9 +30,7 @@ pub(super) struct Pending {
     /// Where the outcome comes from.
     pub outcome: Result<oneshot::Receiver<SegmentAnswer>, SegmentFailure>,
     /// Where renditions are brought; `None` where the gateway fetches them.
-    pub upload: Option<(Arc<Uploader>, Destination)>,
-    /// The stream's counters.
-    pub stream: StreamMetrics,
+    pub upload: Option<Upload>,
     /// When the last byte had come.
     pub complete: Instant,
     /// Where events are counted.
@@ -70,17 +66,14 @@ impl Pending {
                     .node_overhead(self.complete.elapsed().saturating_sub(codec));
                 let segments = match &self.upload {
                     None => segments(&self.admitted, &transcoded),
-                    Some((uploader, to)) => {
-                        match uploaded(uploader, to, &self.admitted, &transcoded).await {
-                            Ok(segments) => segments,
-                            Err(error) => {
-                                self.stream.failed(FailureCause::SaveData);
-                                tracing::warn!(seqNo = seq, %error, "renditions are not in their store");
-                                let failure = result::failure(seq, error.wire_text(), info);
-                                return failure.encode_to_vec().into();
-                            }
+                    Some(upload) => match uploaded(upload, &self.admitted, &transcoded).await {
+                        Ok(segments) => segments,
+                        Err(error) => {
+                            tracing::warn!(seqNo = seq, %error, "renditions are not in their store");
+                            let failure = result::failure(seq, error.wire_text(), info);
+                            return failure.encode_to_vec().into();
                         }
-                    }
+                    },
                 };
                 let sig = match self.bought {
                     Some(bought) => {
@@ -124,8 +117,7 @@ fn segments(admitted: &Admitted, transcoded: &Transcoded) -> Vec<pb::TranscodedS
 
 /// The same, brought to a store: a rendition and its hash each as a file of their own.
 async fn uploaded(
-    uploader: &Uploader,
-    to: &Destination,
+    upload: &Upload,
     admitted: &Admitted,
     transcoded: &Transcoded,
 ) -> Result<Vec<pb::TranscodedSegmentData>, UploadError> {
@@ -150,7 +142,7 @@ async fn uploaded(
     let hashes = hashes.filter(|(_, bytes)| !bytes.is_empty());
     files.extend(hashes.map(|(profile, bytes)| hash(profile, bytes)));
 
-    let mut urls = uploader.all(to, files).await?.into_iter();
+    let mut urls = upload.bring(files).await?.into_iter();
     let renditions: Vec<_> = urls.by_ref().take(credentials.profiles.len()).collect();
     let segments = renditions
         .into_iter()

@@ -24,7 +24,7 @@ test: setup-run setup-test ## every test; builds both binaries, with the feature
 	@echo "== tests"
 	$(CARGO) test --locked --workspace
 
-faults: setup-run setup-test ## overload, floods, kills and stops, for minutes each; prints figures
+faults: setup-run setup-test ## overload, floods, kills and stops, for minutes each, of AI models as well; prints figures
 	@echo "== faults: ten minutes of each load"
 	ORCHESTRION_FAULT_SECONDS=600 ORCHESTRION_KILLS=100 $(CARGO) test --locked --test e2e -- --nocapture --test-threads 1 faults:: workers::
 	@echo "== faults: models killed, and beside video"

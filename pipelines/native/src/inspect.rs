@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
+use candle_core::Device;
 use candle_core::quantized::gguf_file::Content;
 use host::job::FoundModel;
 
-use crate::{NativeError, locate, upscale, whisper};
+use crate::{NativeError, llm, locate, upscale, whisper};
 
 /// What a process needs beside weights, bytes: code, tokenizer, plugins.
 const BASE: u64 = 96 << 20;
@@ -70,13 +71,32 @@ fn llm(path: &Path) -> Result<FoundModel, NativeError> {
     let context = number("context_length").unwrap_or(4096).min(4096);
     // keys and values, 4 bytes each, and once more while they are extended
     let cache = 4 * 4 * number("block_count").unwrap_or(0) * context * width * kv_heads / heads;
+    // the library keeps embeddings as floats beside the weights
+    let on_card = weights + 4 * elements("token_embd.weight");
+    let memory = match llm::is_own(&content, &Device::Cpu) {
+        true if cfg!(feature = "cuda") => on_card.max(packed(&content)),
+        true => packed(&content),
+        false => on_card,
+    };
     Ok(FoundModel {
         pipeline: "llm".into(),
         architecture: architecture.unwrap_or_default(),
         weights,
-        // embeddings are kept as floats beside the weights
-        memory: BASE + weights + 4 * elements("token_embd.weight"),
+        memory: BASE + memory,
         per_request: cache,
         cuda: cfg!(feature = "cuda"),
     })
+}
+
+/// What the processor's own network takes, and the largest tensor once more as floats while it is packed.
+fn packed(content: &Content) -> u64 {
+    let tensors = content.tensor_infos.values();
+    let sizes = tensors.map(|tensor| {
+        let elements = tensor.shape.elem_count() as u64;
+        (llm::size(tensor.ggml_dtype, elements), 4 * elements)
+    });
+    let (all, largest) = sizes.fold((0, 0), |(all, largest), (size, floats)| {
+        (all + size, floats.max(largest))
+    });
+    all + largest
 }

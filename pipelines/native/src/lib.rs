@@ -134,7 +134,7 @@ pub fn load(settings: &ModelSettings) -> Result<Box<dyn Model>, NativeError> {
     match settings.pipeline.as_str() {
         "llm" => {
             let file = locate::gguf(&settings.path)?;
-            Ok(Box::new(llm::load(&file, &settings.model_id, device)?))
+            Ok(Box::new(llm::load(&file, &settings.model_id, &device)?))
         }
         "audio-to-text" => whisper::load(settings),
         "upscale" => Ok(Box::new(upscale::load(&settings.path, device)?)),

@@ -6,8 +6,9 @@
 mod chat;
 mod dialect;
 mod generate;
-mod kernels;
+mod network;
 mod options;
+mod processor;
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use candle_core::Device;
 use candle_core::quantized::gguf_file::Content;
-use candle_transformers::models::quantized_llama::{MAX_SEQ_LEN, ModelWeights};
+use candle_transformers::models::quantized_llama::MAX_SEQ_LEN;
 use host::job::JobError;
 use parking_lot::FairMutex;
 use serde_json::{Value, json};
@@ -27,15 +28,18 @@ use serde_json::{Value, json};
 use self::chat::ChatTemplate;
 use self::dialect::Dialect;
 use self::generate::{Generation, Step};
+use self::network::Network;
 use self::options::Options;
 use crate::{Model, NativeError, Request, refused, unable};
 
+pub(crate) use self::network::is_own;
+pub(crate) use self::processor::size;
+
 /// Weights and tokenizer.
 pub(crate) struct Llm {
-    weights: ModelWeights,
+    network: Network,
     dialect: Dialect,
     template: ChatTemplate,
-    device: Device,
     /// Tokens that prompt and answer may have together.
     context: usize,
     model_id: String,
@@ -44,7 +48,7 @@ pub(crate) struct Llm {
 }
 
 /// Reads a GGUF file.
-pub(crate) fn load(path: &Path, model_id: &str, device: Device) -> Result<Llm, NativeError> {
+pub(crate) fn load(path: &Path, model_id: &str, device: &Device) -> Result<Llm, NativeError> {
     let broken = |error: candle_core::Error| NativeError::weights(path, error);
     let file = File::open(path).map_err(|error| NativeError::file(path, error))?;
     let mut reader = BufReader::new(file);
@@ -67,18 +71,11 @@ pub(crate) fn load(path: &Path, model_id: &str, device: Device) -> Result<Llm, N
     let length = content.metadata.get("llama.context_length");
     let context = length.and_then(|length| length.to_u32().ok());
     let context = context.map_or(MAX_SEQ_LEN, |context| context as usize);
-    let weights = if kernels::is_slow(&content) {
-        let mut quick = kernels::quickened(&content, &mut reader).map_err(broken)?;
-        let content = Content::read(&mut quick).map_err(broken)?;
-        ModelWeights::from_gguf(content, &mut quick, &device).map_err(broken)?
-    } else {
-        ModelWeights::from_gguf(content, &mut reader, &device).map_err(broken)?
-    };
+    let network = Network::read(content, &mut reader, device).map_err(broken)?;
     Ok(Llm {
-        weights,
+        network,
         dialect,
         template,
-        device,
         context: context.min(MAX_SEQ_LEN),
         model_id: model_id.to_owned(),
         turn: FairMutex::new(()),

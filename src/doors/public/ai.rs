@@ -145,8 +145,12 @@ impl Job {
                 let value = answer::linked(self.pipeline, value, self.links, &shelf)
                     .inspect_err(|_| place.seat().metrics().not_saved())
                     .map_err(Failed::Store)?;
+                // Media in answers are long texts, which serde_json escapes byte by byte.
+                let mut answer =
+                    sonic_rs::to_vec(&value).map_err(|error| Failed::Store(error.to_string()))?;
+                answer.push(b'\n');
                 self.settle(charge, &place, units).await;
-                let mut response = Response::new(Body::from(format!("{value}\n")));
+                let mut response = Response::new(Body::from(answer));
                 let json = HeaderValue::from_static("application/json");
                 response.headers_mut().insert(CONTENT_TYPE, json);
                 Ok(response)

@@ -2,10 +2,10 @@
 
 use candle_core::Tensor;
 use candle_transformers::generation::LogitsProcessor;
-use candle_transformers::models::quantized_llama::ModelWeights;
 use host::job::JobError;
 
 use super::Llm;
+use super::network::Conversation;
 use super::options::Options;
 use crate::{Parts, unable};
 
@@ -21,13 +21,11 @@ pub(super) enum Step {
     End(String, &'static str),
 }
 
-/// An answer under way. Its cache lives in its own copy of the model, which shares the weights.
+/// An answer under way.
 pub(super) struct Generation {
-    model: ModelWeights,
+    conversation: Conversation,
     /// Tokens to be computed next: the prompt, then always one.
     next: Vec<u32>,
-    /// Where `next` begins.
-    position: usize,
     /// Tokens of the answer so far.
     answer: Vec<u32>,
     most: usize,
@@ -41,9 +39,8 @@ pub(super) struct Generation {
 impl Generation {
     pub(super) fn new(llm: &Llm, prompt: Vec<u32>, most: usize, options: &Options) -> Self {
         Self {
-            model: llm.weights.clone(),
+            conversation: llm.network.conversation(),
             next: prompt,
-            position: 0,
             answer: Vec::new(),
             most,
             sampler: options.sampler(),
@@ -68,7 +65,6 @@ impl Generation {
                 .drain(..self.next.len().min(PROMPT_TURN))
                 .collect();
             logits = Some(self.compute(llm, &turn).map_err(unable)?);
-            self.position += turn.len();
         }
         let logits = logits.ok_or_else(|| unable("nothing to compute"))?;
         let token = self.sampler.sample(&logits).map_err(unable)?;
@@ -89,9 +85,8 @@ impl Generation {
     }
 
     fn compute(&mut self, llm: &Llm, tokens: &[u32]) -> candle_core::Result<Tensor> {
-        let input = Tensor::new(tokens, &llm.device)?.unsqueeze(0)?;
         let _turn = llm.turn.lock();
-        self.model.forward(&input, self.position)?.squeeze(0)
+        llm.network.forward(&mut self.conversation, tokens)
     }
 
     /// The text of all tokens, since a token may be a part of a letter.

@@ -1,7 +1,6 @@
 //! From a runner's answer to a gateway's: media in data URLs become files of the node's own store.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use bytes::Bytes;
 use protocol::ai::Pipeline;
 use serde_json::Value;
@@ -90,7 +89,7 @@ fn data_url(url: &str) -> Result<(Media, Bytes), String> {
     let known = KINDS.iter().find(|(name, ..)| *name == kind);
     let known = known.ok_or_else(|| format!("the runner's answer has media of type {kind:?}"))?;
     let bytes = STANDARD
-        .decode(data)
+        .decode_to_vec(data)
         .map_err(|error| format!("the runner's media cannot be decoded: {error}"))?;
     if bytes.is_empty() {
         return Err("the runner's answer has empty media".into());

@@ -92,6 +92,9 @@ impl Network {
         let mut layers = Vec::new();
         let mut norms = Vec::new();
         let blocks = number("block_count")?;
+        if blocks == 0 {
+            bail!("the network has no layers");
+        }
         for block in 0..blocks {
             norms.push((
                 vector(format!("blk.{block}.attn_norm.weight"))?,
@@ -107,7 +110,10 @@ impl Network {
             true => Ok(Norm { weights, epsilon }),
             false => bail!("a norm has {} weights, not {width}", weights.len()),
         };
-        let inner = tensor("blk.0.ffn_gate.weight".into())?.shape().dims2()?.0;
+        let inner = match content.tensor_infos.get("blk.0.ffn_gate.weight") {
+            Some(gate) => gate.shape.dims2()?.0,
+            None => bail!("blk.0.ffn_gate.weight is missing"),
+        };
         let mut matrix = |name: String, rows: usize, columns: usize| -> Result<Matrix> {
             let matrix = Matrix::pack(&tensor(name.clone())?)?;
             if (matrix.rows, matrix.columns) != (rows, columns) {

@@ -1,11 +1,11 @@
 //! A matrix of a model's weights, as it lies in a GGUF file and as the processor multiplies it.
 
-use candle_core::Device;
 use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::{Device, bail};
 use half::f16;
 use rayon::prelude::*;
 
-use super::tiles::{Activations, BLOCK, Eight, Four, ROWS, Tile, activations};
+use super::tiles::{Activations, BLOCK, Eight, Four, ROWS, Tile, activations, multiply};
 
 /// Weights of a linear layer.
 pub(super) struct Matrix {
@@ -34,9 +34,13 @@ impl Matrix {
     /// most.
     pub(super) fn pack(tensor: &QTensor) -> candle_core::Result<Self> {
         let (rows, columns) = tensor.shape().dims2()?;
+        let kind = tensor.dtype();
+        if rows == 0 || columns == 0 || columns % kind.block_size() != 0 {
+            bail!("a matrix of {rows} x {columns} weights cannot be of type {kind:?}");
+        }
         let blocks = columns.div_ceil(BLOCK);
         let data = tensor.data()?;
-        let tiles = match tensor.dtype() {
+        let tiles = match kind {
             GgmlDType::Q4_0 => Tiles::Four(pack(rows, blocks, |row, at, tile, lane| {
                 let (scale, codes) = data[(row * blocks + at) * 18..][..18].split_at(2);
                 let scale = half(scale);
@@ -122,7 +126,7 @@ impl Matrix {
                 .zip(products.par_chunks_mut(share * ROWS))
                 .for_each(|(tiles, products)| {
                     let rows = products.len();
-                    T::product(tiles, activations, blocks, products, rows);
+                    multiply(tiles, activations, blocks, products, rows);
                 });
         } else {
             let share = columns.div_ceil(threads).min(8);
@@ -130,7 +134,7 @@ impl Matrix {
                 .par_chunks(share * blocks)
                 .zip(products.par_chunks_mut(share * self.rows))
                 .for_each(|(activations, products)| {
-                    T::product(tiles, activations, blocks, products, self.rows);
+                    multiply(tiles, activations, blocks, products, self.rows);
                 });
         }
         products

@@ -45,16 +45,6 @@ pub(super) trait Tile: Clone + Send + Sync {
 
     /// One weight.
     fn weight(&self, row: usize, column: usize) -> f32;
-
-    /// Every row of `tiles` times every column of activations. A row has `blocks` tiles and a column `blocks` blocks; the
-    /// product with a column has `rows` numbers, the columns' products follow one another in `products`.
-    fn product(
-        tiles: &[Self],
-        activations: &[Activations],
-        blocks: usize,
-        products: &mut [f32],
-        rows: usize,
-    );
 }
 
 impl Tile for Four {
@@ -98,16 +88,6 @@ impl Tile for Four {
         };
         float(self.scales[row]) * f32::from(code) + float(self.least[row])
     }
-
-    fn product(
-        tiles: &[Self],
-        activations: &[Activations],
-        blocks: usize,
-        products: &mut [f32],
-        rows: usize,
-    ) {
-        four(tiles, activations, blocks, products, rows);
-    }
 }
 
 impl Tile for Eight {
@@ -144,49 +124,17 @@ impl Tile for Eight {
     fn weight(&self, row: usize, column: usize) -> f32 {
         float(self.scales[row]) * f32::from(self.codes[column][row])
     }
-
-    fn product(
-        tiles: &[Self],
-        activations: &[Activations],
-        blocks: usize,
-        products: &mut [f32],
-        rows: usize,
-    ) {
-        eight(tiles, activations, blocks, products, rows);
-    }
 }
 
-#[multiversion(targets(
-    "x86_64+avx2+fma+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
-    "x86_64+avx2+fma"
-))]
-fn four(
-    tiles: &[Four],
-    activations: &[Activations],
-    blocks: usize,
-    products: &mut [f32],
-    rows: usize,
-) {
-    multiply(tiles, activations, blocks, products, rows);
-}
-
-#[multiversion(targets(
-    "x86_64+avx2+fma+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
-    "x86_64+avx2+fma"
-))]
-fn eight(
-    tiles: &[Eight],
-    activations: &[Activations],
-    blocks: usize,
-    products: &mut [f32],
-    rows: usize,
-) {
-    multiply(tiles, activations, blocks, products, rows);
-}
-
+/// Every row of `tiles` times every column of activations. A row has `blocks` tiles and a column `blocks` blocks; the product
+/// with a column has `rows` numbers, and the columns' products follow one another in `products`.
+///
 /// Two columns at a time where there are two: unpacking a weight costs as much as using it.
-#[inline(always)]
-fn multiply<T: Tile>(
+#[multiversion(targets(
+    "x86_64+avx2+fma+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx2+fma"
+))]
+pub(super) fn multiply<T: Tile>(
     tiles: &[T],
     activations: &[Activations],
     blocks: usize,
